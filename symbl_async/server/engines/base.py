@@ -1,0 +1,241 @@
+"""What goes into an analysis and what comes out: the vocabulary that queue, worker and engines share.
+
+Engines know neither HTTP nor the store. Times are float seconds from the start of the recording (media) or of the first
+message (text); the store turns them into instants. Everything here is frozen and crosses the process border as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+    PCM = numpy.typing.NDArray[numpy.float32]
+    """Mono samples in -1..1 at ``SAMPLE_RATE``."""
+
+SAMPLE_RATE = 16_000
+"""Samples per second of all audio that is handed to a speech engine."""
+
+InsightKind = Literal["question", "action_item", "follow_up"]
+MediaKind = Literal["audio", "video"]
+
+
+class EngineError(Exception):
+    """The input cannot be processed; the text says what is wrong and what to do, and becomes the job's reason."""
+
+
+@frozen
+class Speaker:
+    """Somebody who speaks: a name and, where known, an e-mail address or other stable id."""
+
+    name: str
+    user_id: str | None = None
+
+
+@frozen
+class Word:
+    """One recognised word with its punctuation; *confidence* only where the engine really has one."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+@frozen
+class Segment:
+    """A stretch of speech as an engine hears it, before it is cut into sentences.
+
+    Attributes:
+        channel: 0-based channel of the recording when channels are recognised separately, else ``None``.
+    """
+
+    text: str
+    start: float
+    end: float
+    channel: int | None = None
+    words: tuple[Word, ...] = ()
+
+
+@frozen
+class Line:
+    """One sentence of one speaker: what the language analyses read."""
+
+    text: str
+    start: float
+    end: float
+    speaker: Speaker | None = None
+    words: tuple[Word, ...] = ()
+
+
+@frozen
+class Sentiment:
+    """Polarity from -1 to 1."""
+
+    score: float
+
+
+@frozen
+class Phrase:
+    """An actionable phrase inside a line."""
+
+    text: str
+
+
+@frozen
+class Insight:
+    """A question, an action item or a follow-up found in one line.
+
+    Attributes:
+        line: Index of the source line among the lines of this job.
+        score: Confidence from 0 to 1.
+        definitive: True for a commitment, false for a suggestion or an idea.
+        assignee: Who should act, when that can be told from the words and the speakers.
+        due: ISO 8601 local date and time (no zone), when the line names one.
+    """
+
+    kind: InsightKind
+    text: str
+    line: int
+    score: float
+    definitive: bool = True
+    assignee: Speaker | None = None
+    due: str | None = None
+
+
+@frozen
+class Topic:
+    """A subject of the whole conversation.
+
+    Attributes:
+        lines: Indexes into *earlier* lines followed by the lines of this job.
+    """
+
+    text: str
+    score: float
+    lines: tuple[int, ...] = ()
+
+
+@frozen
+class TextMessage:
+    """A message of a text submission; *start* and *end* are ISO 8601 instants as the caller gave them."""
+
+    content: str
+    speaker: Speaker | None = None
+    start: str | None = None
+    end: str | None = None
+
+
+@frozen
+class SpeechOptions:
+    """How to decode and recognise a recording.
+
+    Attributes:
+        kind: ``video`` accepts MP4 only.
+        channel_speakers: Names for 0-based channels.
+        max_duration: Longest recording accepted, in seconds.
+    """
+
+    kind: MediaKind = "audio"
+    language: str = "en-US"
+    mode: Literal["default", "phone"] = "default"
+    separate_channels: bool = False
+    channel_speakers: dict[int, Speaker] = field(factory=dict)
+    custom_vocabulary: tuple[str, ...] = ()
+    max_duration: float = 4 * 3600.0
+
+
+@frozen
+class LanguageOptions:
+    """What to look for in the words.
+
+    Attributes:
+        language: BCP 47 tag; insights and topics are for English only.
+        detect_phrases: Also mark actionable phrases.
+        reference_time: ISO 8601 instant against which "tomorrow" is read: the start of the conversation.
+    """
+
+    language: str = "en-US"
+    detect_phrases: bool = False
+    reference_time: str | None = None
+
+
+@frozen
+class Task:
+    """All a worker needs for one job; the bytes of a recording travel beside it as a descriptor.
+
+    Attributes:
+        messages: For text jobs.
+        speech: For audio and video jobs.
+        earlier: Texts of the messages that the conversation already has, for topics.
+    """
+
+    job_id: str
+    language: LanguageOptions
+    messages: tuple[TextMessage, ...] = ()
+    speech: SpeechOptions | None = None
+    earlier: tuple[str, ...] = ()
+
+
+@frozen
+class LineAnalysis:
+    """What is known of one line alone."""
+
+    sentiment: Sentiment
+    phrases: tuple[Phrase, ...] = ()
+
+
+@frozen
+class Analysis:
+    """What the language half finds: ``per_line[i]`` belongs to ``lines[i]``."""
+
+    per_line: tuple[LineAnalysis, ...]
+    insights: tuple[Insight, ...]
+    topics: tuple[Topic, ...]
+
+
+@frozen
+class Result:
+    """What a worker answers.
+
+    Attributes:
+        lines: The new messages, in time order.
+        duration: Length of the recording in seconds, 0 for text.
+    """
+
+    lines: tuple[Line, ...]
+    analysis: Analysis
+    duration: float = 0.0
+
+
+class SpeechEngine(Protocol):
+    """Turns the samples of one channel into segments. One instance per worker process, used by one job at a time."""
+
+    def supports(self, language: str) -> bool:
+        """Tell whether the BCP 47 tag *language* can be recognised."""
+        ...
+
+    def transcribe(self, blocks: Iterable[PCM], options: SpeechOptions) -> Iterator[Segment]:
+        """Yield segments in time order while *blocks* are consumed, in memory that does not grow with their number.
+
+        Raises:
+            EngineError: The audio cannot be recognised.
+        """
+        ...
+
+
+class LanguageEngine(Protocol):
+    """Finds sentiment, insights and topics in lines."""
+
+    def split(self, text: str) -> Sequence[str]:
+        """Cut *text* into sentences; joining them with a space gives the words of *text* again."""
+        ...
+
+    def analyse(self, lines: Sequence[Line], options: LanguageOptions, *, earlier: Sequence[str] = ()) -> Analysis:
+        """Analyse the *lines* of one job; *earlier* texts of the conversation count for topics only."""
+        ...
