@@ -1,0 +1,294 @@
+"""The composition root: parts, wiring and lifetime of a server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskGroup, TaskStatus
+
+from ..errors import ClientStateError, ConfigurationError
+from .auth import Accounts
+from .capabilities import media_refusal
+from .database import Database
+from .fetch import Fetcher
+from .guard import AddressGuard
+from .limits import JobLimits
+from .middleware import answer_errors, check_host, log_access
+from .queue import JobQueue
+from .recordings import Recordings
+from .routes import add_routes
+from .services import SERVICES, Services
+from .settings import ServerSettings
+from .spool import Spool
+from .store import Store
+
+if TYPE_CHECKING:
+    from .executor import Executor
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - no such locks on this platform
+    fcntl = None  # type: ignore[assignment]
+
+_KEEPALIVE = 15.0
+# After an early answer: long enough for the peer to read it, short enough for an endless body.
+_LINGERING = 2.0
+
+
+class Server:
+    """A running service: an async context manager.
+
+    It works in any event loop and thread, and binds a loopback address only. ``aclose`` may be called from any task of
+    its loop, more than once, also while the context is still open.
+
+    Args:
+        settings: How to run; the default is a temporary server on a free port.
+        executor: What processes jobs instead of worker processes, for tests. It is not closed here.
+        concurrency: Jobs processed at once; ``None`` is the number of workers.
+        refuse_media: With an *executor*: why it cannot do audio and video.
+        middlewares: Further aiohttp middlewares, called inside the server's own.
+
+    Attributes:
+        settings: As given.
+
+    Example:
+        >>> async with Server(ServerSettings(data_dir="~/symbl")) as server:
+        ...     print(server.url, server.app_id)
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings | None = None,
+        *,
+        executor: Executor | None = None,
+        concurrency: int | None = None,
+        refuse_media: str | None = None,
+        middlewares: Sequence[Middleware] = (),
+    ) -> None:
+        self.settings = settings or ServerSettings()
+        self._executor = executor
+        self._concurrency = concurrency
+        self._refuse_media = refuse_media
+        self._middlewares = tuple(middlewares)
+        self._stop = anyio.Event()
+        self._stopped = anyio.Event()
+        self._tasks: TaskGroup | None = None
+        self._url = ""
+        self._credentials = ("", "")
+        self._data_dir: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"<Server {self._url or 'not started'}>"
+
+    @property
+    def url(self) -> str:
+        """Base URL, for clients of this machine."""
+        return self._url
+
+    @property
+    def app_id(self) -> str:
+        """Application id of the account."""
+        return self._credentials[0]
+
+    @property
+    def app_secret(self) -> str:
+        """Its secret."""
+        return self._credentials[1]
+
+    @property
+    def data_dir(self) -> Path:
+        """Where this server keeps its data."""
+        if self._data_dir is None:
+            raise ClientStateError("The server has not been started: use it as an async context manager.")
+        return self._data_dir
+
+    async def __aenter__(self) -> Self:
+        if self._tasks is not None:
+            raise ClientStateError("A server can be started once; make a new one.")
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        try:
+            await self._tasks.start(self._serve)
+        except BaseException as exc:
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(type(exc), exc, exc.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await self.aclose()
+        if self._tasks is not None:
+            # An error of the body is not this group's: it would come out wrapped in an exception group.
+            cancelled = isinstance(exc, anyio.get_cancelled_exc_class())
+            await self._tasks.__aexit__(*((kind, exc, traceback) if cancelled else (None, None, None)))
+
+    async def aclose(self) -> None:
+        """Stop: no new requests, a grace for those that run, then everything is closed.
+
+        Jobs that have not ended stay in the data folder and run when a server is started on it again.
+        """
+        self._stop.set()
+        if self._tasks is not None:
+            await self._stopped.wait()
+
+    async def _serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                uploads = await self._start(stack)
+                task_status.started()
+                await self._stop.wait()
+                for scope in tuple(uploads):
+                    scope.cancel()
+        finally:
+            self._stopped.set()
+
+    async def _start(self, stack: AsyncExitStack) -> set[anyio.CancelScope]:
+        settings = self.settings
+        self._data_dir = await stack.enter_async_context(_data_folder(settings.data_dir))
+        database = await stack.enter_async_context(Database.open(self._data_dir / "server.sqlite"))
+        store = Store(database)
+        accounts = Accounts(database, token_lifetime=settings.token_lifetime, legacy_api_key=settings.legacy_api_key)
+        self._credentials = await accounts.open(settings.app_id, settings.app_secret)
+        spool = Spool(
+            self._data_dir / "spool",
+            kept=self._data_dir / "media" if settings.keep_media else None,
+            max_bytes=settings.max_upload_bytes,
+            min_free_bytes=settings.min_free_bytes,
+        )
+        await spool.open(await store.media_in_use())
+        fetcher = Fetcher(
+            spool,
+            AddressGuard(settings.allow_url_hosts),
+            timeout=settings.fetch_timeout,
+            stall_timeout=settings.stall_timeout,
+        )
+        limits = JobLimits(settings.job_limit)
+        workers = settings.workers or _processors()
+        refusal = self._refuse_media
+        executor = self._executor
+        if executor is None:
+            refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
+            executor = await stack.enter_async_context(_worker_pool(settings, workers))
+        queue = JobQueue(
+            store,
+            executor,
+            Recordings(spool, fetcher, keep=settings.keep_media),
+            limits,
+            concurrency=self._concurrency or workers,
+            max_duration=settings.max_duration,
+        )
+        await queue.recover()
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        tasks.start_soon(queue.run)
+        services = Services(
+            settings=settings,
+            accounts=accounts,
+            store=store,
+            spool=spool,
+            limits=limits,
+            queue=queue,
+            media_refusal=refusal,
+        )
+        await self._listen(stack, build_app(services, self._middlewares))
+        return services.uploads
+
+    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE,
+            lingering_time=_LINGERING,
+            shutdown_timeout=self.settings.shutdown_timeout,
+        )
+        await runner.setup()
+        stack.push_async_callback(_shielded_cleanup, runner)
+        # By address: the name may stand for two of them, which would get two ports.
+        host = "127.0.0.1" if self.settings.host == "localhost" else self.settings.host
+        try:
+            await web.TCPSite(runner, host, self.settings.port).start()
+        except OSError as exc:
+            raise ConfigurationError(
+                f"Cannot listen on {host}:{self.settings.port}: {exc.strerror or exc}; choose another port, or 0 for a "
+                "free one."
+            ) from None
+        port = runner.addresses[0][1]
+        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def build_app(services: Services, middlewares: Sequence[Middleware] = ()) -> web.Application:
+    """The aiohttp application of a server whose parts are running."""
+    chain: list[Middleware] = [answer_errors, check_host(services.settings.host), *middlewares]
+    if services.settings.access_log:
+        chain.insert(0, log_access)
+    app = web.Application(middlewares=chain)
+    app[SERVICES] = services
+    add_routes(app)
+    return app
+
+
+async def _shielded_cleanup(runner: web.AppRunner) -> None:
+    with anyio.CancelScope(shield=True):
+        await runner.cleanup()
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@asynccontextmanager
+async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[Executor]:
+    # Only here: a server with an executor of its own needs no worker processes.
+    from .executor import WorkerPool
+
+    async with WorkerPool(workers=workers, speech=settings.speech, job_timeout=settings.job_timeout) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def _data_folder(chosen: Path | None) -> AsyncIterator[Path]:
+    """The folder of a server: for this user only, and used by one server at a time."""
+    folder = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp, "", "symbl-async-")) if chosen is None else chosen
+    lock = -1
+    try:
+        lock = await anyio.to_thread.run_sync(_claim_folder, folder)
+        yield folder
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(_release_folder, folder, lock, chosen is None)
+
+
+def _claim_folder(folder: Path) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    except OSError as exc:
+        raise ConfigurationError(f"{folder} cannot be used as data folder: {exc.strerror}.") from None
+    if fcntl is not None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise ConfigurationError(f"{folder} is in use by another server; give this one its own data_dir.") from None
+    return lock
+
+
+def _release_folder(folder: Path, lock: int, temporary: bool) -> None:
+    if temporary:
+        shutil.rmtree(folder, ignore_errors=True)
+    if lock >= 0:
+        os.close(lock)

@@ -1,0 +1,104 @@
+"""One SQLite file: connections, transactions and the version of its layout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from ..errors import ConfigurationError
+from .schema import SCHEMA_VERSION, metadata
+
+_READERS = 4
+
+
+def _set_up_connection(connection: Any, _: object) -> None:
+    # The driver's own transaction handling opens them late and commits them early; ours are explicit.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # An answer 201 is a promise, and NORMAL may lose the last commits when the power fails.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA busy_timeout = 5000")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+class Database:
+    """Transactions on the store's file.
+
+    Writers take turns. A transaction that has begun is short and is not cancelled half-way: a request that goes away
+    must not take a connection with it.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = anyio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path) -> AsyncIterator[Database]:
+        """Open the file at *path*, creating it for this user only.
+
+        Raises:
+            ConfigurationError: The file was written by a newer version, or is not a database.
+        """
+        await anyio.to_thread.run_sync(_create_private, path)
+        engine = create_async_engine(
+            sa.URL.create("sqlite+aiosqlite", database=str(path)),
+            pool_size=_READERS + 1,
+            max_overflow=0,
+            pool_timeout=60,
+        )
+        sa.event.listen(engine.sync_engine, "connect", _set_up_connection)
+        sa.event.listen(engine.sync_engine, "begin", _begin)
+        database = cls(engine)
+        try:
+            await database._migrate(path)
+            yield database
+        finally:
+            with anyio.CancelScope(shield=True):
+                await engine.dispose()
+
+    async def _migrate(self, path: Path) -> None:
+        try:
+            async with self.write() as connection:
+                version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+                if version > SCHEMA_VERSION:
+                    raise ConfigurationError(f"{path} was written by a newer version of symbl_async; update it.")
+                await connection.run_sync(metadata.create_all)
+                await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except sa.exc.DatabaseError as exc:
+            raise ConfigurationError(f"{path} cannot be used as the server's database: {exc.orig}.") from None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """One consistent view of the tables."""
+        with anyio.CancelScope(shield=True):
+            async with self._engine.connect() as connection, connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """All or nothing; an exception rolls back."""
+        async with self._writer:
+            with anyio.CancelScope(shield=True):
+                async with self._engine.connect() as connection:
+                    await connection.execution_options(immediate=True)
+                    async with connection.begin():
+                        yield connection
+
+
+def _create_private(path: Path) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))

@@ -1,0 +1,71 @@
+"""How many unfinished jobs an account may have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from .problems import Problem
+
+# A hint only: when a job ends cannot be known.
+_RETRY_AFTER = "1"
+
+
+class Reservation:
+    """A place among the unfinished jobs, held while a submission is read; it is given back unless a job takes it."""
+
+    def __init__(self) -> None:
+        self.taken = False
+
+    def take(self) -> None:
+        """Hand the place over to a job, whose end frees it."""
+        self.taken = True
+
+
+class JobLimits:
+    """Counts jobs that are scheduled or in progress, and submissions on their way in.
+
+    The place is taken before the body of a submission is read: a hundred uploads that start together must not all
+    find the last free one.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._unfinished: Counter[str] = Counter()
+
+    def restore(self, accounts: Iterable[str]) -> None:
+        """Count the unfinished jobs found at start, one account for each."""
+        self._unfinished.update(accounts)
+
+    def unfinished(self, account: str) -> int:
+        """Places of *account* in use."""
+        return self._unfinished[account]
+
+    @contextmanager
+    def reserve(self, account: str) -> Iterator[Reservation]:
+        """Hold a place for a submission.
+
+        Raises:
+            Problem: 429, the account has no place left.
+        """
+        if self._unfinished[account] >= self._limit:
+            raise Problem(
+                429,
+                f"Limit of {self._limit} unfinished jobs reached for this account; send this again when one has ended. "
+                "Whoever runs this server can raise job_limit.",
+                headers={"Retry-After": _RETRY_AFTER},
+            )
+        self._unfinished[account] += 1
+        reservation = Reservation()
+        try:
+            yield reservation
+        finally:
+            if not reservation.taken:
+                self.release(account)
+
+    def release(self, account: str) -> None:
+        """Free the place of a job that has ended."""
+        self._unfinished[account] -= 1
+        if self._unfinished[account] <= 0:
+            del self._unfinished[account]

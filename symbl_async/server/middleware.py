@@ -1,0 +1,92 @@
+"""What every request passes: who may talk to us, and how errors look."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from .bodies import BodyCutError
+from .problems import Problem, error_response
+
+logger = logging.getLogger("symbl_async.server")
+access_logger = logging.getLogger("symbl_async.server.access")
+
+REQUEST_ID = web.RequestKey("request_id", str)
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever is raised into the JSON of the API; nothing of the inside shows."""
+    request[REQUEST_ID] = secrets.token_hex(8)
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = error_response(problem.status, problem.message, problem.headers)
+    except BodyCutError:
+        response = error_response(400, "The body ended before it was complete; send the request again.")
+    except web.HTTPMethodNotAllowed as exc:
+        response = error_response(405, _wrong_method(exc), {"Allow": ", ".join(sorted(exc.allowed_methods))})
+    except web.HTTPNotFound:
+        response = error_response(404, "There is nothing at this path.")
+    except web.HTTPException as exc:
+        response = error_response(exc.status, exc.reason)
+    except ConnectionError:
+        # The peer is gone, and with it everybody who could read an answer.
+        raise
+    except Exception:
+        logger.exception("request %s failed", request[REQUEST_ID])
+        response = error_response(500, "The request could not be handled.")
+    if not request.content.is_eof():
+        # The rest of the body is not wanted; reading on would only cost both sides.
+        response.force_close()
+    response.headers["Server"] = "symbl_async"
+    response.headers["X-Request-Id"] = request[REQUEST_ID]
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _wrong_method(exc: web.HTTPMethodNotAllowed) -> str:
+    allowed = sorted(exc.allowed_methods)
+    if exc.method == "POST" and allowed == ["PUT"]:
+        return "Use PUT to append to a conversation."
+    return f"Use {' or '.join(allowed)} here, not {exc.method}." if allowed else "This method is not known."
+
+
+def check_host(bound: str) -> Middleware:
+    """Answer only requests that name this machine, so that no web page reaches it under a name of its own."""
+    names = {*_LOOPBACK_NAMES, bound}
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _host_name(request.headers.get("Host", "")) not in names:
+            raise Problem(421, "This server answers to the names of this machine only, such as localhost.")
+        return await handler(request)
+
+    return check
+
+
+def _host_name(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+@web.middleware
+async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Log method, path, status and milliseconds; never a query, header or body."""
+    started = time.perf_counter()
+    response = await handler(request)
+    access_logger.info(
+        "%s %s %d %.0f ms %s",
+        request.method,
+        request.rel_url.raw_path,
+        response.status,
+        (time.perf_counter() - started) * 1000,
+        request.get(REQUEST_ID, "-"),
+    )
+    return response

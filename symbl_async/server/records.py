@@ -1,0 +1,180 @@
+"""What the store takes and gives: frozen records without a trace of SQL or HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import frozen
+
+JobKind = Literal["text", "audio", "video"]
+JobStatus = Literal["scheduled", "in_progress", "completed", "failed"]
+
+UNFINISHED: tuple[JobStatus, ...] = ("scheduled", "in_progress")
+
+
+@frozen(kw_only=True)
+class NewJob:
+    """An accepted submission.
+
+    Attributes:
+        account: Application id of the owner.
+        append_to: Conversation to extend; ``None`` starts a new one.
+        parameters: The validated parameters by their wire names.
+        messages: For text.
+        url: For recordings that the server has to fetch.
+        media: Name of the uploaded recording in the spool.
+    """
+
+    account: str
+    kind: JobKind
+    parameters: Mapping[str, Any]
+    append_to: str | None = None
+    messages: tuple[Mapping[str, Any], ...] | None = None
+    url: str | None = None
+    media: str | None = None
+
+
+@frozen
+class Accepted:
+    """The ids that a submission is answered with."""
+
+    conversation_id: str
+    job_id: str
+
+
+@frozen
+class JobState:
+    """What may be told about a job."""
+
+    id: str
+    status: JobStatus
+    reason: str | None = None
+
+
+@frozen(kw_only=True)
+class ClaimedJob:
+    """A job whose turn it is, with all that its processing needs.
+
+    Attributes:
+        base_at: Instant (milliseconds) that second 0 of its result stands for.
+        earlier: Id and text of the messages that the conversation already has, in order.
+    """
+
+    id: str
+    account: str
+    conversation_id: str
+    kind: JobKind
+    parameters: Mapping[str, Any]
+    messages: tuple[Mapping[str, Any], ...]
+    url: str | None
+    media: str | None
+    base_at: int
+    earlier: tuple[tuple[str, str], ...] = ()
+
+
+@frozen
+class Member:
+    """A speaker of a conversation."""
+
+    id: str
+    name: str
+    user_id: str | None = None
+
+
+@frozen(kw_only=True)
+class ConversationRecord:
+    """A conversation without its contents."""
+
+    id: str
+    name: str
+    started_at: int
+    ended_at: int
+    metadata: Mapping[str, str]
+    members: tuple[Member, ...] = ()
+
+
+@frozen(kw_only=True)
+class MessageRecord:
+    """A sentence; words are (text, start, end, confidence) with instants in milliseconds."""
+
+    id: str
+    text: str
+    member: Member | None
+    started_at: int
+    ended_at: int
+    sentiment: float
+    phrases: tuple[str, ...] = ()
+    words: tuple[tuple[str, int, int, float | None], ...] = ()
+
+
+@frozen(kw_only=True)
+class InsightRecord:
+    """A question, action item or follow-up."""
+
+    id: str
+    kind: str
+    text: str
+    score: float
+    message_id: str
+    member: Member | None
+    definitive: bool
+    phrases: tuple[str, ...] = ()
+    assignee: Member | None = None
+    due_at: int | None = None
+
+
+@frozen(kw_only=True)
+class TopicRecord:
+    """A topic of the whole conversation; sentiment is the mean over its messages."""
+
+    id: str
+    text: str
+    score: float
+    message_ids: tuple[str, ...]
+    sentiment: float
+
+
+@frozen
+class Deleted:
+    """What went with a deleted conversation.
+
+    Attributes:
+        waiting: Jobs that had not started. A job that runs ends by itself and writes nothing.
+        media: Names of the recordings of those jobs.
+    """
+
+    waiting: int
+    media: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class ConversationQuery:
+    """A page of the list of conversations.
+
+    Attributes:
+        started_from: Earliest start, in milliseconds.
+        started_until: Latest start.
+        ended_until: Latest end, when the caller named one.
+        sort: Pairs of field (``id``, ``name``, ``startTime``, ``endTime``, ``type``) in order of weight.
+    """
+
+    limit: int = 20
+    offset: int = 0
+    descending: bool = False
+    sort: tuple[str, ...] = ("startTime",)
+    started_from: int
+    started_until: int
+    ended_until: int | None = None
+
+
+@frozen(kw_only=True)
+class ResultRows:
+    """What completing a job writes, in one transaction."""
+
+    members: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    insights: list[dict[str, Any]]
+    topics: list[dict[str, Any]]
+    started_at: int
+    ended_at: int

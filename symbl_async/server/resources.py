@@ -1,0 +1,142 @@
+"""Stored records in the shapes of the Conversation API: required keys always there, {} for nobody, never null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .instants import format_instant, to_seconds
+from .records import ConversationRecord, InsightRecord, Member, MessageRecord, TopicRecord
+
+_BAND = 0.3
+
+
+def conversation(record: ConversationRecord) -> dict[str, Any]:
+    """A conversation without its contents."""
+    return {
+        "id": record.id,
+        "type": "meeting",
+        "name": record.name,
+        "startTime": format_instant(record.started_at),
+        "endTime": format_instant(record.ended_at),
+        "members": [member(person) for person in record.members],
+        "metadata": dict(record.metadata),
+    }
+
+
+def member(record: Member) -> dict[str, Any]:
+    """A member; also the speaker of a message."""
+    found = {"id": record.id, "name": record.name}
+    if record.user_id:
+        found["email"] = record.user_id
+    return found
+
+
+def _speaker(record: Member | None) -> dict[str, Any]:
+    return {} if record is None else member(record)
+
+
+def _author(record: Member | None) -> dict[str, Any]:
+    """The speaker of an insight: the same person, with the address under another name."""
+    if record is None:
+        return {}
+    found = {"id": record.id, "name": record.name}
+    if record.user_id:
+        found["userId"] = record.user_id
+    return found
+
+
+def _assignee(record: Member | None) -> dict[str, Any]:
+    found = _speaker(record)
+    if not found.get("id"):
+        # Somebody who is spoken of, but does not speak.
+        found.pop("id", None)
+    return found
+
+
+def _phrases(texts: Sequence[str]) -> list[dict[str, str]]:
+    return [{"type": "action_phrase", "text": text} for text in texts]
+
+
+def sentiment(score: float) -> dict[str, Any]:
+    """A polarity with its band; the edges of the middle one belong to it."""
+    score = round(score, 3)
+    suggested = "negative" if score < -_BAND else "positive" if score > _BAND else "neutral"
+    return {"polarity": {"score": score}, "suggested": suggested}
+
+
+def messages(
+    records: Sequence[MessageRecord], conversation_id: str, *, verbose: bool, mood: bool
+) -> list[dict[str, Any]]:
+    """Messages in time order; offsets count from the start of the first one."""
+    zero = records[0].started_at if records else 0
+    rendered = []
+    for record in records:
+        item: dict[str, Any] = {
+            "id": record.id,
+            "text": record.text,
+            "from": _speaker(record.member),
+            "startTime": format_instant(record.started_at),
+            "endTime": format_instant(record.ended_at),
+            "timeOffset": to_seconds(record.started_at - zero),
+            "duration": to_seconds(record.ended_at - record.started_at),
+            "conversationId": conversation_id,
+            "phrases": _phrases(record.phrases),
+        }
+        if mood:
+            item["sentiment"] = sentiment(record.sentiment)
+        if verbose:
+            item["words"] = [_word(word, zero) for word in record.words]
+        rendered.append(item)
+    return rendered
+
+
+def _word(word: tuple[str, int, int, float | None], zero: int) -> dict[str, Any]:
+    text, start, end, confidence = word
+    item: dict[str, Any] = {
+        "word": text,
+        "startTime": format_instant(start),
+        "endTime": format_instant(end),
+        "timeOffset": to_seconds(max(start - zero, 0)),
+        "duration": to_seconds(max(end - start, 0)),
+    }
+    if confidence is not None:
+        item["score"] = round(confidence, 4)
+    return item
+
+
+def insight(record: InsightRecord) -> dict[str, Any]:
+    """A question, or an action item or follow-up with what belongs to those."""
+    item: dict[str, Any] = {
+        "id": record.id,
+        "text": record.text,
+        "type": record.kind,
+        "score": record.score,
+        "messageIds": [record.message_id],
+        "from": _author(record.member),
+    }
+    if record.kind != "question":
+        item |= {
+            "entities": [],
+            "phrases": _phrases(record.phrases),
+            "definitive": record.definitive,
+            "assignee": _assignee(record.assignee),
+        }
+        if record.due_at is not None:
+            item["dueBy"] = format_instant(record.due_at)
+    return item
+
+
+def topic(record: TopicRecord, *, mood: bool) -> dict[str, Any]:
+    """A topic; there is no hierarchy, so every one is a root."""
+    item: dict[str, Any] = {
+        "id": record.id,
+        "text": record.text,
+        "type": "topic",
+        "score": record.score,
+        "messageIds": list(record.message_ids),
+        "parentRefs": [],
+    }
+    if mood:
+        item["sentiment"] = sentiment(record.sentiment)
+    return item

@@ -1,0 +1,173 @@
+"""The ten operations that create a job.
+
+All of them go the same way: authenticate, read the query, find the conversation, take a place among the account's jobs,
+and only then read the body. Whatever refuses does so before the body, and closes the connection instead of draining it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+from aiohttp import web
+
+from ..bodies import defer_expectation, read_chunks, read_json, refuse_encoding, require_json
+from ..media import check_content_type, check_signature
+from ..parameters import fallbacks, from_body, from_query
+from ..problems import Problem, bad_request, json_response
+from ..records import JobKind, NewJob
+from ..services import JOB_ID, SERVICES, Services, authenticate
+from ..spool import EmptyError, SpoolFullError, TooLargeError
+from ..store import UnknownConversationError
+
+# "url" is a path of its own beside the ids; without this a PUT to it would look for a conversation of that name.
+_CONVERSATION = "{conversation_id:(?!url$)[^{}/]+}"
+
+_Submit = Callable[[web.Request, JobKind], Awaitable[web.Response]]
+
+
+def add_routes(app: web.Application) -> None:
+    """Register the submit and append operations."""
+    _add(app, "text", "/v1/process/text", "text", _submit_json)
+    for kind in ("audio", "video"):
+        _add(app, kind, f"/v1/process/{kind}", kind, _submit_file)  # type: ignore[arg-type]
+        _add(app, f"{kind}_url", f"/v1/process/{kind}/url", kind, _submit_json)  # type: ignore[arg-type]
+
+
+def _add(app: web.Application, name: str, path: str, kind: JobKind, submit: _Submit) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return await submit(request, kind)
+
+    app.router.add_post(path, handle, name=f"submit_{name}", expect_handler=defer_expectation)
+    app.router.add_put(f"{path}/{_CONVERSATION}", handle, name=f"append_{name}", expect_handler=defer_expectation)
+
+
+async def _submit_json(request: web.Request, kind: JobKind) -> web.Response:
+    account = authenticate(request)
+    services = request.app[SERVICES]
+    settings = services.settings
+    query = fallbacks(kind, _pairs(request), strict=settings.strict)
+    require_json(request)
+    _require_engine(services, kind)
+    append_to = await _find_conversation(request, services, account)
+    with services.limits.reserve(account) as place, _receiving(services):
+        body = await read_json(
+            request,
+            max_bytes=settings.max_text_bytes if kind == "text" else settings.max_json_bytes,
+            stall_timeout=settings.stall_timeout,
+        )
+        read = partial(from_body, kind, body, query, strict=settings.strict)
+        # Checking tens of thousands of messages takes long enough to be felt by everybody else.
+        many = isinstance(body.get("messages"), list) and len(body["messages"]) > _MANY_MESSAGES
+        parameters, messages, url = await anyio.to_thread.run_sync(read) if many else read()
+        job = NewJob(
+            account=account,
+            kind=kind,
+            parameters=parameters,
+            append_to=append_to,
+            messages=None if messages is None else tuple(messages),
+            url=url,
+        )
+        answer = await _accept(request, services, job)
+        place.take()
+    return answer
+
+
+_MANY_MESSAGES = 1000
+
+
+async def _submit_file(request: web.Request, kind: JobKind) -> web.Response:
+    account = authenticate(request)
+    services = request.app[SERVICES]
+    settings = services.settings
+    parameters = from_query(kind, _pairs(request), strict=settings.strict)
+    declared_type = check_content_type(kind, request.headers.get("Content-Type"))
+    refuse_encoding(request)
+    size = _check_framing(request, services)
+    _require_engine(services, kind)
+    append_to = await _find_conversation(request, services, account)
+    with services.limits.reserve(account) as place, _receiving(services):
+        try:
+            recording = await services.spool.receive(
+                read_chunks(request, stall_timeout=settings.stall_timeout),
+                declared=size,
+                check=None if declared_type is None else partial(check_signature, declared_type),
+            )
+        except TooLargeError:
+            raise _too_large(services) from None
+        except EmptyError:
+            raise bad_request("The body is empty; send the bytes of the recording.") from None
+        except SpoolFullError:
+            raise Problem(507, "The server has no disk space left; send the recording again later.") from None
+        job = NewJob(account=account, kind=kind, parameters=parameters, append_to=append_to, media=recording.name)
+        try:
+            answer = await _accept(request, services, job)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await services.spool.discard(recording.name)
+            raise
+        place.take()
+    return answer
+
+
+def _pairs(request: web.Request) -> list[tuple[str, str]]:
+    return list(request.query.items())
+
+
+def _require_engine(services: Services, kind: JobKind) -> None:
+    if kind != "text" and services.media_refusal is not None:
+        raise Problem(415, services.media_refusal)
+
+
+async def _find_conversation(request: web.Request, services: Services, account: str) -> str | None:
+    conversation_id = request.match_info.get("conversation_id")
+    if conversation_id is not None and not await services.store.has_conversation(account, conversation_id):
+        raise _unknown_conversation()
+    return conversation_id
+
+
+def _unknown_conversation() -> Problem:
+    return Problem(404, "No conversation with this id.")
+
+
+def _check_framing(request: web.Request, services: Services) -> int | None:
+    """The declared size of an upload; ``None`` when it comes chunked (A6)."""
+    size = request.content_length
+    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+    if size is None and (services.settings.strict or not chunked):
+        raise Problem(411, "This server needs a Content-Length header.")
+    if size is not None and size > services.spool.max_bytes:
+        raise _too_large(services)
+    return size
+
+
+def _too_large(services: Services) -> Problem:
+    return Problem(413, f"The upload is larger than the {services.spool.max_bytes} bytes that this server allows.")
+
+
+@contextmanager
+def _receiving(services: Services) -> Iterator[None]:
+    """Let the server end the reading of a body when it closes, in a way that the spool can clean up after."""
+    with anyio.CancelScope() as scope:
+        services.uploads.add(scope)
+        try:
+            yield
+        finally:
+            services.uploads.discard(scope)
+    if scope.cancelled_caught:
+        raise Problem(503, "The server is closing; send this again when it is back.")
+
+
+async def _accept(request: web.Request, services: Services, job: NewJob) -> web.Response:
+    try:
+        accepted = await services.store.add_job(job)
+    except UnknownConversationError:
+        # Deleted while the body was on its way.
+        raise _unknown_conversation() from None
+    services.queue.wake(accepted.conversation_id)
+    request[JOB_ID] = accepted.job_id
+    answer: dict[str, Any] = {"conversationId": accepted.conversation_id, "jobId": accepted.job_id}
+    return json_response(answer, status=201)

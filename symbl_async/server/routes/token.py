@@ -1,0 +1,42 @@
+"""POST /oauth2/token:generate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from ..bodies import defer_expectation, read_json
+from ..problems import bad_request, json_response
+from ..services import SERVICES
+
+
+def add_routes(app: web.Application) -> None:
+    """Register the token operation."""
+    app.router.add_post(
+        "/oauth2/token:generate", generate_token, name="generate_token", expect_handler=defer_expectation
+    )
+
+
+async def generate_token(request: web.Request) -> web.Response:
+    """Exchange an application id and secret for an access token."""
+    services = request.app[SERVICES]
+    settings = services.settings
+    body = await read_json(request, max_bytes=settings.max_json_bytes, stall_timeout=settings.stall_timeout)
+    if _member(body, "type") != "application":
+        raise bad_request('"type" has to be "application".')
+    grant = await services.accounts.grant(_member(body, "appId"), _member(body, "appSecret"))
+    return json_response(
+        {"accessToken": grant.token, "expiresIn": grant.expires_in}, headers={"Cache-Control": "no-store"}
+    )
+
+
+def _member(body: dict[str, Any], name: str) -> str:
+    value = body.get(name)
+    if value is None:
+        raise bad_request(f'The member "{name}" is missing.')
+    if not isinstance(value, str):
+        raise bad_request(f'"{name}" has to be a string.')
+    if not value:
+        raise bad_request(f'"{name}" is not allowed to be empty.')
+    return value

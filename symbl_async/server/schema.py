@@ -1,0 +1,123 @@
+"""The tables. Instants are integer milliseconds, ids are text, lists are JSON."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+SCHEMA_VERSION = 1
+
+apps = sa.Table(
+    "apps",
+    metadata,
+    sa.Column("app_id", sa.Text, primary_key=True),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("secret_hash", sa.LargeBinary, nullable=False),
+    # Made up by the server, so that a restart without credentials finds the same account again.
+    sa.Column("generated", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("token_hash", sa.LargeBinary, primary_key=True),
+    sa.Column("app_id", sa.ForeignKey("apps.app_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+)
+
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("app_id", sa.ForeignKey("apps.app_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.BigInteger, nullable=False),
+    # Until a first job completes, start and end only stand in for what that job will say.
+    sa.Column("settled", sa.Boolean, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Index("conversations_by_start", "app_id", "started_at"),
+)
+
+members = sa.Table(
+    "members",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    # Order of acceptance; never reused.
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("app_id", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False, index=True),
+    sa.Column("reason", sa.Text),
+    sa.Column("parameters", sa.JSON, nullable=False),
+    sa.Column("messages", sa.JSON),
+    sa.Column("url", sa.Text),
+    # Name of the recording inside the spool, never a path.
+    sa.Column("media", sa.Text),
+    sa.Column("accepted_at", sa.BigInteger, nullable=False),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("finished_at", sa.BigInteger),
+    sqlite_autoincrement=True,
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    # Also the order of reading: jobs of a conversation complete in order and continue in time.
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("member_id", sa.Text),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("ended_at", sa.BigInteger, nullable=False),
+    sa.Column("sentiment", sa.Float, nullable=False),
+    sa.Column("phrases", sa.JSON, nullable=False),
+    # [text, started_at, ended_at, confidence or null] of each word.
+    sa.Column("words", sa.JSON, nullable=False),
+)
+
+insights = sa.Table(
+    "insights",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("member_id", sa.Text),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("definitive", sa.Boolean, nullable=False),
+    sa.Column("phrases", sa.JSON, nullable=False),
+    sa.Column("assignee_member_id", sa.Text),
+    sa.Column("assignee_name", sa.Text),
+    sa.Column("assignee_user_id", sa.Text),
+    sa.Column("due_at", sa.BigInteger),
+)
+
+topics = sa.Table(
+    "topics",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("message_ids", sa.JSON, nullable=False),
+)

@@ -1,0 +1,49 @@
+"""What request handlers work with, gathered once by the composition root."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from anyio import CancelScope
+from attrs import field, frozen
+
+from .auth import Accounts
+from .limits import JobLimits
+from .queue import JobQueue
+from .settings import ServerSettings
+from .spool import Spool
+from .store import Store
+
+
+@frozen(kw_only=True)
+class Services:
+    """The parts of a running server.
+
+    Attributes:
+        media_refusal: Why audio and video are refused; ``None`` when they are not.
+        uploads: Scopes of the bodies that are being read, to be cancelled at close.
+    """
+
+    settings: ServerSettings
+    accounts: Accounts
+    store: Store
+    spool: Spool
+    limits: JobLimits
+    queue: JobQueue
+    media_refusal: str | None = None
+    uploads: set[CancelScope] = field(factory=set)
+
+
+SERVICES = web.AppKey("services", Services)
+JOB_ID = web.RequestKey("job_id", str)
+"""The job that a request created."""
+
+
+def authenticate(request: web.Request) -> str:
+    """The account that *request* belongs to.
+
+    Raises:
+        Problem: 401.
+    """
+    return request.app[SERVICES].accounts.authenticate(
+        request.headers.get("Authorization"), request.headers.get("x-api-key")
+    )

@@ -1,0 +1,153 @@
+"""What a server can be told, checked when it is said."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import Attribute, field, frozen
+
+from ..errors import ConfigurationError
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether *host* is a name or address of this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def as_network(text: str) -> Network | None:
+    """Read *text* as an address or a CIDR range; ``None`` when it is a name."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _as_path(value: Path | str | None) -> Path | None:
+    return None if value is None else Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111
+
+
+def _as_host(value: str) -> str:
+    return value.strip().strip("[]").lower()
+
+
+def _as_names(value: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise ConfigurationError('allow_url_hosts takes several names or ranges, for example ("10.0.0.0/8",).')
+    return tuple(str(item).strip().strip("[]").lower() for item in value)
+
+
+def _number(minimum: float, *, whole: bool = False) -> Callable[[Any, Attribute[Any], Any], None]:
+    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+        if value is None:
+            return
+        wanted = "a whole number" if whole else "a number"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
+            raise ConfigurationError(f"{attribute.name} has to be {wanted}, not {value!r}.")
+        if value < minimum:
+            raise ConfigurationError(f"{attribute.name} has to be at least {minimum:g}, not {value!r}.")
+
+    return check
+
+
+@frozen(kw_only=True)
+class ServerSettings:
+    """Settings of a :class:`~symbl_async.server.Server`.
+
+    Attributes:
+        data_dir: Where jobs, conversations and uploads are kept. ``None``: a temporary folder, removed at close.
+        host: Address to listen on; this version listens on loopback addresses only.
+        port: 0 picks a free one.
+        job_limit: Unfinished jobs an account may have before it is answered 429.
+        workers: Worker processes; ``None`` is the number of processors.
+        speech: Engine for audio and video.
+        allow_url_hosts: Names, addresses or CIDR ranges that URL jobs may reach although they are private. Link-local
+            addresses are never reached.
+        strict: Refuse unknown members (400) and uploads without a Content-Length (411) instead of tolerating them.
+        app_id: Application id of the account. ``None``: the one the data folder knows, or a random one.
+        app_secret: Its secret. ``None``: a random one for each start.
+        token_lifetime: Seconds an access token is valid.
+        legacy_api_key: Also take the token from the deprecated ``x-api-key`` header.
+        max_upload_bytes: Largest recording accepted, uploaded or fetched.
+        max_text_bytes: Largest body of a text submission.
+        max_json_bytes: Largest JSON body elsewhere.
+        max_duration: Longest recording accepted, in seconds.
+        min_free_bytes: Disk space that uploads leave free; below it they are answered 507.
+        stall_timeout: Seconds without a byte after which an upload or a fetch is given up.
+        fetch_timeout: Seconds a URL job may take to fetch its recording.
+        job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
+        keep_media: Keep recordings after processing.
+        extensions: Send what goes beyond the documented API: the reason of a failed job.
+        access_log: Log each request to ``symbl_async.server.access``, without query, headers and body.
+        shutdown_timeout: Seconds that running requests get at close.
+    """
+
+    data_dir: Path | None = field(default=None, converter=_as_path)
+    host: str = field(default="127.0.0.1", converter=_as_host)
+    port: int = field(default=0, validator=_number(0, whole=True))
+    job_limit: int = field(default=50, validator=_number(1, whole=True))
+    workers: int | None = field(default=None, validator=_number(1, whole=True))
+    speech: str = "moonshine"
+    allow_url_hosts: tuple[str, ...] = field(default=(), converter=_as_names)
+    strict: bool = False
+    app_id: str | None = field(default=None)
+    app_secret: str | None = field(default=None, repr=False)
+    token_lifetime: float = field(default=86400.0, validator=_number(1))
+    legacy_api_key: bool = True
+    max_upload_bytes: int = field(default=8 * GIB, validator=_number(1, whole=True))
+    max_text_bytes: int = field(default=4 * MIB, validator=_number(1024, whole=True))
+    max_json_bytes: int = field(default=MIB, validator=_number(1024, whole=True))
+    max_duration: float = field(default=4 * 3600.0, validator=_number(1))
+    min_free_bytes: int = field(default=256 * MIB, validator=_number(0, whole=True))
+    stall_timeout: float = field(default=60.0, validator=_number(0.01))
+    fetch_timeout: float = field(default=3600.0, validator=_number(0.01))
+    job_timeout: float | None = field(default=None, validator=_number(0.01))
+    keep_media: bool = False
+    extensions: bool = True
+    access_log: bool = False
+    shutdown_timeout: float = field(default=5.0, validator=_number(0))
+
+    @host.validator
+    def _check_host(self, _: Attribute[str], value: str) -> None:
+        if not is_loopback(value):
+            raise ConfigurationError(
+                f"The server listens on loopback addresses only, not on {value!r}: leave host as 127.0.0.1 and put "
+                "a reverse proxy with TLS in front of it to serve other machines."
+            )
+
+    @port.validator
+    def _check_port(self, _: Attribute[int], value: int) -> None:
+        if value > 65535:
+            raise ConfigurationError(f"port has to be at most 65535, not {value!r}.")
+
+    @allow_url_hosts.validator
+    def _check_hosts(self, _: Attribute[tuple[str, ...]], value: tuple[str, ...]) -> None:
+        for item in value:
+            network = as_network(item)
+            if network is None and not _HOST_NAME.fullmatch(item):
+                raise ConfigurationError(f"allow_url_hosts: {item!r} is neither a host name nor an address or range.")
+            if network is not None and network.is_link_local:
+                raise ConfigurationError(f"allow_url_hosts: {item!r} is link-local, which URL jobs may never reach.")
+
+    @app_id.validator
+    @app_secret.validator
+    def _check_credential(self, attribute: Attribute[Any], value: str | None) -> None:
+        if value is not None and (not value or len(value) > 512 or not value.isprintable()):
+            raise ConfigurationError(f"{attribute.name} has to be 1 to 512 printable characters.")
