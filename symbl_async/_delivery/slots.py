@@ -1,0 +1,128 @@
+"""Job slots: how many unfinished jobs this client keeps at the server, and who is next when one ends."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import anyio
+from attrs import define, field
+
+from .._jobs.record import JobRecord
+from .._jobs.scheduler import Scheduler
+from .._policy.clock import Clock
+from .._policy.limits import LearnedLimit
+from ..errors import SymblError
+
+
+@define(eq=False)
+class JobSlots:
+    """A slot is taken before a submission goes out and held until its job is terminal or lost.
+
+    Submissions wait in the order of their calls. While one waits, every job that holds a slot is polled, so that the
+    end of a job starts the next submission at once.
+    """
+
+    limit: LearnedLimit
+    scheduler: Scheduler
+    clock: Clock
+    _held: dict[str, JobRecord] = field(init=False, factory=dict)
+    _wanted: set[str] = field(init=False, factory=set)
+    _submitting: int = field(init=False, default=0)
+    _queue: deque[anyio.Event] = field(init=False, factory=deque)
+    _not_before: float = field(init=False, default=float("-inf"))
+
+    @property
+    def unfinished(self) -> int:
+        """Jobs of this client that hold a slot."""
+        return len(self._held)
+
+    async def acquire(self) -> None:
+        """Wait for a slot; a cancelled wait leaves the queue."""
+        await self._wait_turn(first=False)
+
+    async def refused(self, delay: float) -> None:
+        """The server answered 429 to the submission that holds this slot: wait, ahead of everybody, for the next one.
+
+        Args:
+            delay: Seconds to wait where no own job can end: the account is filled by others.
+        """
+        self._submitting -= 1
+        self.limit.refused(len(self._held))
+        if not self._held:
+            self._not_before = self.clock.time() + delay
+            self.clock.call_at(self._not_before, self._admit)
+        try:
+            await self._wait_turn(first=True)
+        except BaseException:
+            self._submitting += 1  # the caller gives its slot back whatever happened, so it must have one
+            raise
+
+    def release(self) -> None:
+        """The submission ended without a job."""
+        self._submitting -= 1
+        self._admit()
+
+    def hold(self, record: JobRecord) -> None:
+        """The submission became the job of *record*, which now holds the slot."""
+        self._submitting -= 1
+        self.inherit(record)
+        self.limit.accepted(len(self._held))
+        self._admit()
+
+    def inherit(self, record: JobRecord) -> None:
+        """Count in a job that was submitted elsewhere or earlier."""
+        if record.over or record.job.id in self._held:
+            return
+        self._held[record.job.id] = record
+        record.listeners = (*record.listeners, self)
+        if self._queue:
+            self._want_all()
+
+    def changed(self, record: JobRecord) -> None:
+        """A job that holds a slot changed; of use to the scheduler alone."""
+        if not record.over:
+            return
+        job_id = record.job.id
+        self._held.pop(job_id, None)
+        if job_id in self._wanted:
+            self._wanted.discard(job_id)
+            self.scheduler.unwant(record)
+        self.limit.finished()
+        self._admit()
+
+    def failed(self, record: JobRecord, error: SymblError) -> None:
+        """Polling is impossible for now; submissions meet the same error themselves."""
+
+    async def _wait_turn(self, *, first: bool) -> None:
+        turn = anyio.Event()
+        if first:
+            self._queue.appendleft(turn)
+        else:
+            self._queue.append(turn)
+        self._admit()
+        if turn.is_set():
+            return
+        self._want_all()
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.release()
+            else:
+                self._queue.remove(turn)
+            raise
+
+    def _admit(self) -> None:
+        while (
+            self._queue
+            and len(self._held) + self._submitting < self.limit.value
+            and self.clock.time() >= self._not_before
+        ):
+            self._submitting += 1
+            self._queue.popleft().set()
+
+    def _want_all(self) -> None:
+        for job_id, record in self._held.items():
+            if job_id not in self._wanted:
+                self._wanted.add(job_id)
+                self.scheduler.want(record)

@@ -1,0 +1,139 @@
+"""Sends one submission: in order, within the slots, exactly as often as is safe.
+
+What may be sent again is this, and nothing else: no connection was made; fewer bytes than declared left the body; the
+server answered 401 (once, after a new token), 408 or 429. Everything else after the last byte is uncertain.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import anyio
+from attrs import define, field
+
+from .._jobs.record import JobRecord
+from .._policy.clock import sleep
+from .._policy.retry import pause, retry_after
+from .._policy.settings import Retry, Timeouts
+from .._protocol import Reply, Request, is_success, read_accepted, status_error
+from .._transport.session import Session
+from .._transport.source import OpenableSource
+from .._transport.upload import Body, open_body
+from ..errors import SubmitUncertainError, SymblError, TransportError, UnexpectedResponseError
+from ..models.submission import Accepted, Progress
+from .lanes import AppendLanes
+from .slots import JobSlots
+
+
+@define(eq=False)
+class Submitter:
+    """The one way a submission leaves the client.
+
+    Attributes:
+        record: Makes the shared record of an accepted job; handed in, as it belongs to a layer beside this one.
+    """
+
+    session: Session
+    slots: JobSlots
+    uploads: anyio.CapacityLimiter
+    retry: Retry
+    timeouts: Timeouts
+    rng: random.Random
+    record: Callable[[Accepted], JobRecord]
+    _lanes: AppendLanes = field(init=False, factory=AppendLanes)
+
+    async def submit(
+        self, request: Request, source: OpenableSource, *, append_to: str | None, on_progress: Progress | None = None
+    ) -> JobRecord:
+        """Send *request* with the bytes of *source* and return the record of its job.
+
+        Raises:
+            InvalidInputError: The source cannot be read or changed meanwhile; nothing was submitted.
+            APIError: The server refused it; nothing was submitted.
+            TransportError: It could not be sent; nothing was submitted.
+            SubmitUncertainError: It went out and no usable answer came back.
+            ClientStateError: An earlier append to the same conversation failed.
+        """
+        async with self._lanes.turn(append_to):
+            await self.slots.acquire()
+            try:
+                accepted = await self._deliver(request, source, on_progress)
+            except BaseException:
+                self.slots.release()
+                raise
+            record = self.record(accepted)
+            self.slots.hold(record)
+            return record
+
+    async def _deliver(self, request: Request, source: OpenableSource, on_progress: Progress | None) -> Accepted:
+        attempt = refusals = 0
+        renewed = False
+        while True:
+            attempt += 1
+            delay: float | None = None
+            try:
+                reply, token, body = await self._attempt(request, source, on_progress)
+            except TransportError:
+                if not source.replayable or not self._again(attempt):
+                    raise
+            else:
+                if is_success(reply):
+                    self.session.budget.earn()
+                    return self._accepted(request, reply)
+                if reply.status == 401 and not renewed and token is not None:
+                    renewed = True
+                    if source.replayable and await self.session.tokens.replace(token) is not None:
+                        attempt -= 1
+                        continue
+                problem = status_error(request, reply)
+                delay = retry_after(reply.headers, self.retry)
+                if reply.status == 429 and source.replayable:
+                    refusals += 1
+                    wait = pause(self.retry, refusals, self.rng) if delay is None else delay
+                    await self.slots.refused(wait)
+                    attempt -= 1
+                    continue
+                if body.released and not 400 <= reply.status < 500:
+                    raise _uncertain(request, f"the server answered {reply.status}", reply)
+                resendable = reply.status == 408 or not 400 <= reply.status < 500
+                if not resendable or not source.replayable or not self._again(attempt):
+                    raise problem
+            await sleep(self.session.clock, pause(self.retry, attempt, self.rng) if delay is None else delay)
+
+    async def _attempt(
+        self, request: Request, source: OpenableSource, on_progress: Progress | None
+    ) -> tuple[Reply, str | None, Body]:
+        """Send it once, inside an upload slot; the source is open for just as long."""
+        async with (
+            self.uploads,
+            open_body(source, stall=self.timeouts.stall, on_progress=on_progress) as body,
+        ):
+            try:
+                reply, token = await self.session.attempt(request, body=body)
+            except TransportError as error:
+                if body.released:
+                    raise _uncertain(request, str(error), None) from None
+                raise
+            return reply, token, body
+
+    def _accepted(self, request: Request, reply: Reply) -> Accepted:
+        try:
+            return read_accepted(request, reply)
+        except UnexpectedResponseError as error:
+            raise _uncertain(request, str(error), reply) from None
+
+    def _again(self, attempt: int) -> bool:
+        return attempt < self.retry.attempts and self.session.budget.spend()
+
+
+def _uncertain(request: Request, why: str, reply: Reply | None) -> SymblError:
+    return SubmitUncertainError(
+        f"{request.method} {request.path} went out whole, but {why}. The job may or may not exist, so it was not sent "
+        "again: look for the conversation at the server before you repeat it",
+        status=None if reply is None else reply.status,
+        body=b"" if reply is None else reply.body,
+        headers={} if reply is None else reply.headers,
+        method=request.method,
+        path=request.path,
+    )

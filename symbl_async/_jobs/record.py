@@ -1,0 +1,110 @@
+"""What one client knows of one job, and how those who care are told."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+import anyio
+from attrs import define, evolve, field
+
+from ..errors import JobError, SymblError
+from ..models.job import Job, JobStatus
+
+
+class Listener(Protocol):
+    """Told of every change, on the event loop, synchronously."""
+
+    def changed(self, record: JobRecord) -> None:
+        """The job's snapshot is a new one."""
+        ...
+
+    def failed(self, record: JobRecord, error: SymblError) -> None:
+        """The job cannot be polled at all for now: the credentials were refused."""
+        ...
+
+
+@define(eq=False, weakref_slot=True)
+class JobRecord:
+    """The one shared view of a job.
+
+    Attributes:
+        job: The last snapshot; one with ``error`` set once the job is lost.
+        accepted_at: Instant on the client's clock when the service accepted it; ``None`` for a job from elsewhere.
+    """
+
+    job: Job
+    accepted_at: float | None = None
+    listeners: tuple[Listener, ...] = ()
+    interests: int = 0
+
+    @property
+    def over(self) -> bool:
+        """True when nothing will change any more."""
+        return self.job.terminal or self.job.error is not None
+
+    def update(self, job: Job) -> bool:
+        """Take a new snapshot and tell the listeners; a terminal state is final and a repeat is no news."""
+        if self.over or (job.status == self.job.status and job.error is None):
+            return False
+        self.job = evolve(job, conversation_id=job.conversation_id or self.job.conversation_id)
+        for listener in self.listeners:
+            listener.changed(self)
+        return True
+
+    def lose(self, error: JobError) -> None:
+        """The service does not know the job any more."""
+        if not self.over:
+            self.job = evolve(self.job, error=error)
+            for listener in self.listeners:
+                listener.changed(self)
+
+
+@define(eq=False)
+class Inbox:
+    """A listener that keeps what it is told until somebody takes it.
+
+    Attributes:
+        every: Keep every change; otherwise only the end of a job.
+    """
+
+    every: bool = False
+    _items: deque[Job | SymblError] = field(init=False, factory=deque)
+    news: anyio.Event = field(init=False, factory=anyio.Event)
+
+    def changed(self, record: JobRecord) -> None:
+        """Keep the snapshot."""
+        if self.every or record.over:
+            self.put(record.job)
+
+    def failed(self, record: JobRecord, error: SymblError) -> None:
+        """Keep the error."""
+        self.put(error)
+
+    def put(self, item: Job | SymblError) -> None:
+        """Keep *item* and wake whoever waits."""
+        self._items.append(item)
+        self.wake()
+
+    def wake(self) -> None:
+        """Wake whoever waits, so that it looks again."""
+        self.news.set()
+
+    def take(self) -> Job | None:
+        """Take the oldest item; an error is raised."""
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        if isinstance(item, SymblError):
+            raise item
+        return item
+
+    async def wait(self) -> None:
+        """Wait until something was put or ``wake`` was called since the last wait returned."""
+        await self.news.wait()
+        self.news = anyio.Event()
+
+
+def unknown_job(job_id: str, conversation_id: str | None) -> Job:
+    """Return the first snapshot of a job: accepted, and nothing more is known."""
+    return Job(job_id, JobStatus.SCHEDULED, conversation_id)

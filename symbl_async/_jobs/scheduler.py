@@ -1,0 +1,197 @@
+"""Drives the schedule: one task decides who is due, a bounded number of polls run, everybody who cares is told.
+
+There is one scheduler per client. A job is polled while somebody is interested in it: a waiter, a watcher, or a
+submission that needs its slot. What a poll finds is told to every listener, so any number of waiters cost one poll.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakValueDictionary
+
+import anyio
+import anyio.abc
+from attrs import define, field
+
+from .._policy.clock import Clock
+from .._policy.retry import retry_after
+from .._policy.schedule import Missing, Schedule
+from .._policy.settings import Retry
+from .._protocol import build_get_job, is_success, read_job, status_error
+from .._transport.session import Session
+from ..errors import AuthenticationError, JobLostError, SymblError, TransportError, UnexpectedResponseError
+from ..models._parameters import check_id
+from ..models.job import Job, JobStatus
+from .record import JobRecord, Listener, unknown_job
+
+logger = logging.getLogger("symbl_async")
+
+
+@define
+class PollStats:
+    """Counts since the client was opened.
+
+    Attributes:
+        polls: Status requests sent.
+        failed_polls: Those that told nothing about the job.
+        lag: Seconds that the latest poll started after its job was due.
+        largest_lag: The largest of those.
+    """
+
+    polls: int = 0
+    failed_polls: int = 0
+    lag: float = 0.0
+    largest_lag: float = 0.0
+
+
+@define(eq=False)
+class Scheduler:
+    """Polls the jobs of one client."""
+
+    session: Session
+    schedule: Schedule
+    clock: Clock
+    retry: Retry
+    stats: PollStats = field(factory=PollStats)
+    # Whoever is interested holds the record; the schedule alone does not keep a job alive.
+    _records: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
+    _wake: anyio.Event = field(init=False, factory=anyio.Event)
+    _odd_statuses: set[str] = field(init=False, factory=set)
+
+    def record(self, job_id: str, conversation_id: str | None = None, *, accepted: bool = False) -> JobRecord:
+        """Return the one record of *job_id*, making it if needed.
+
+        Raises:
+            InvalidInputError: *job_id* cannot be an id of the service.
+        """
+        record = self._records.get(job_id)
+        if record is None:
+            job = unknown_job(check_id("job id", job_id), conversation_id)
+            record = JobRecord(job, self.clock.time() if accepted else None)
+            self._records[job_id] = record
+        return record
+
+    def watch(self, record: JobRecord, listener: Listener) -> None:
+        """Tell *listener* of changes and keep polling for it until ``unwatch``."""
+        record.listeners = (*record.listeners, listener)
+        self.want(record)
+
+    def unwatch(self, record: JobRecord, listener: Listener) -> None:
+        """Take back ``watch``; harmless for a job that is over."""
+        record.listeners = tuple(other for other in record.listeners if other is not listener)
+        self.unwant(record)
+
+    def want(self, record: JobRecord) -> None:
+        """Poll the job while anybody wants it."""
+        record.interests += 1
+        if not record.over and self.schedule.add(record.job.id, self.clock.time(), accepted_at=record.accepted_at):
+            self._wake.set()
+
+    def unwant(self, record: JobRecord) -> None:
+        """Take back one ``want``."""
+        record.interests -= 1
+        if record.interests == 0:
+            self.schedule.remove(record.job.id, self.clock.time())
+
+    @contextmanager
+    def watching(self, record: JobRecord, listener: Listener) -> Iterator[None]:
+        """Watch for the length of a ``with`` block."""
+        self.watch(record, listener)
+        try:
+            yield
+        finally:
+            self.unwatch(record, listener)
+
+    def notify(self, job_id: str) -> None:
+        """Take a hint that *job_id* changed: poll it as soon as the minimum gap allows."""
+        self.schedule.hint(job_id, self.clock.time())
+        self._wake.set()
+
+    def close(self, error: SymblError) -> None:
+        """End every wait with *error*."""
+        for record in list(self._records.values()):
+            for listener in record.listeners:
+                listener.failed(record, error)
+
+    async def run(self) -> None:
+        """Poll until cancelled; polls under way are cancelled with it."""
+        async with anyio.create_task_group() as polls:
+            while True:
+                now = self.clock.time()
+                for job_id, due_at in self.schedule.take_due(now):
+                    self.stats.lag = now - due_at
+                    self.stats.largest_lag = max(self.stats.largest_lag, self.stats.lag)
+                    polls.start_soon(self._poll, job_id)
+                await self._until(self.schedule.next_wake())
+
+    async def _until(self, instant: float | None) -> None:
+        """Wait for *instant* or for a change of the schedule."""
+        self._wake = anyio.Event()
+        timer = None if instant is None else self.clock.call_at(instant, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _poll(self, job_id: str) -> None:
+        """Ask for one job and record what the answer means; every path hands the id back to the schedule."""
+        self.stats.polls += 1
+        landed = False
+        try:
+            request = build_get_job(job_id)
+            record = self._records.get(job_id)
+            known = record.job.conversation_id if record is not None else None
+            try:
+                reply = await self.session.authenticated(request)
+                if reply.status == 404:
+                    landed = True
+                    self._missing(job_id)
+                    return
+                if not is_success(reply):
+                    problem: SymblError = status_error(request, reply)
+                    delay = retry_after(reply.headers, self.retry)
+                else:
+                    job = read_job(request, reply, job_id=job_id, conversation_id=known)
+                    landed = True
+                    self._seen(job)
+                    return
+            except (TransportError, UnexpectedResponseError, AuthenticationError) as error:
+                problem, delay = error, None
+            landed = True
+            self._failed(job_id, problem, delay)
+        finally:
+            if not landed:  # cancelled
+                self.schedule.record_failure(job_id, self.clock.time())
+            self._wake.set()
+
+    def _seen(self, job: Job) -> None:
+        if job.terminal:
+            self.schedule.record_terminal(job.id)
+        else:
+            self.schedule.record_pending(job.id, self.clock.time())
+        if not isinstance(job.status, JobStatus) and job.status not in self._odd_statuses:
+            self._odd_statuses.add(job.status)
+            logger.warning("job %s has the unknown status %r; it counts as not over", job.id, job.status)
+        record = self._records.get(job.id)
+        if record is not None:
+            record.update(job)
+
+    def _missing(self, job_id: str) -> None:
+        record = self._records.get(job_id)
+        if self.schedule.record_missing(job_id, self.clock.time()) is Missing.LOST and record is not None:
+            text = f"job {job_id} is lost: the service answers 404 for it. Was it deleted, or is this another server?"
+            record.lose(JobLostError(text, job=record.job))
+
+    def _failed(self, job_id: str, problem: SymblError, delay: float | None) -> None:
+        """A failed poll is not a failed job: it is polled again. Refused credentials, though, concern whoever waits."""
+        self.stats.failed_polls += 1
+        self.schedule.record_failure(job_id, self.clock.time(), delay=delay)
+        if self.stats.failed_polls & (self.stats.failed_polls - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
+            logger.warning("poll of job %s failed (%d so far): %s", job_id, self.stats.failed_polls, problem)
+        record = self._records.get(job_id)
+        if isinstance(problem, AuthenticationError) and record is not None:
+            for listener in record.listeners:
+                listener.failed(record, problem)

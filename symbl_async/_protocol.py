@@ -1,0 +1,355 @@
+"""The wire without I/O: one builder and one reader per operation, and what an HTTP status means.
+
+Paths, methods and placements follow the pages of the Async API (text, audio, video, jobs), of authentication and of the
+Conversation API. Files travel with their options in the query, lists and objects as one JSON value; everything else
+travels as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+from attrs import field, frozen
+
+from .errors import (
+    APIError,
+    AuthenticationError,
+    CapacityError,
+    InvalidInputError,
+    NotFoundError,
+    ServerError,
+    UnexpectedResponseError,
+)
+from .models._parameters import check_id
+from .models.job import Job, parse_status
+from .models.submission import Accepted, TokenGrant
+
+T = TypeVar("T")
+
+MAX_REPLY_BYTES = 1024 * 1024
+"""Cap for answers of submit, poll and token calls, counted after decompression."""
+
+MAX_RESULT_BYTES = 256 * 1024 * 1024
+"""Cap for resources of a conversation: a four-hour recording with words is some tens of megabytes."""
+
+_MAX_DEPTH_ERROR = (RecursionError, msgspec.DecodeError, UnicodeDecodeError)
+
+
+@frozen
+class Request:
+    """One call of the API, ready for any transport.
+
+    Attributes:
+        operation: Its name in the contract, for errors and logs.
+        body: Encoded JSON, or ``None``; the bytes of a file travel beside the request.
+        content_type: ``None`` sends no header: the service then looks at the content.
+        submits: True for a submission, file or JSON: those use fresh connections of the pool for uploads.
+    """
+
+    operation: str
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    query: str = field(default="", repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+    submits: bool = False
+    authenticated: bool = True
+    max_reply_bytes: int = MAX_REPLY_BYTES
+
+
+@frozen
+class Reply:
+    """An answer as a transport read it: header names in lower case, the body decompressed and capped."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+# --- building -------------------------------------------------------------------------------------------------------
+
+
+def build_generate_token(app_id: str, app_secret: str) -> Request:
+    """POST /oauth2/token:generate (Authentication page): JSON, not a form."""
+    body = msgspec.json.encode({"type": "application", "appId": app_id, "appSecret": app_secret})
+    return Request(
+        "generate_token",
+        "POST",
+        "/oauth2/token:generate",
+        body=body,
+        content_type="application/json",
+        authenticated=False,
+    )
+
+
+def build_text(messages: Sequence[Mapping[str, Any]], params: Mapping[str, Any], append_to: str | None) -> Request:
+    """POST /v1/process/text, or PUT /v1/process/text/{conversationId}."""
+    return _json_submission("text", "/v1/process/text", {"messages": list(messages), **params}, append_to)
+
+
+def build_media_url(
+    kind: Literal["audio", "video"], url: str, params: Mapping[str, Any], append_to: str | None
+) -> Request:
+    """POST /v1/process/{audio,video}/url, or PUT with /{conversationId}: everything in the body, the url included."""
+    return _json_submission(f"{kind}_url", f"/v1/process/{kind}/url", {"url": url, **params}, append_to)
+
+
+def build_media_file(
+    kind: Literal["audio", "video"], params: Mapping[str, Any], content_type: str | None, append_to: str | None
+) -> Request:
+    """POST /v1/process/{audio,video}, or PUT with /{conversationId}: the raw file as body, options in the query."""
+    method, path, operation = _submission_target(kind, f"/v1/process/{kind}", append_to)
+    return Request(operation, method, path, query=encode_query(params), content_type=content_type, submits=True)
+
+
+def build_get_job(job_id: str) -> Request:
+    """GET /v1/job/{jobId} (Job Status page)."""
+    return Request("get_job_status", "GET", f"/v1/job/{_segment('job id', job_id)}")
+
+
+def build_conversation(
+    operation: str,
+    conversation_id: str,
+    resource: str = "",
+    *,
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET",
+    query: Mapping[str, Any] | None = None,
+    json: Mapping[str, Any] | None = None,
+) -> Request:
+    """Any call under /v1/conversations/{conversationId}; *resource* is what follows, such as ``/messages``."""
+    path = f"/v1/conversations/{_segment('conversation id', conversation_id)}{resource}"
+    return Request(
+        operation,
+        method,
+        path,
+        query=encode_query(query or {}),
+        body=None if json is None else msgspec.json.encode(json),
+        content_type=None if json is None else "application/json",
+        max_reply_bytes=MAX_RESULT_BYTES,
+    )
+
+
+def build_list_conversations(query: Mapping[str, Any]) -> Request:
+    """GET /v1/conversations: one page."""
+    return Request(
+        "list_conversations",
+        "GET",
+        "/v1/conversations",
+        query=encode_query(query),
+        max_reply_bytes=MAX_RESULT_BYTES,
+    )
+
+
+def encode_query(params: Mapping[str, Any]) -> str:
+    """Encode *params* for the query: booleans as lower-case words, lists and objects as one JSON value each."""
+    pairs = []
+    for name, value in params.items():
+        if isinstance(value, str):
+            text = value
+        elif isinstance(value, bool | int | float | list | tuple | Mapping):
+            text = msgspec.json.encode(value).decode()
+        else:
+            raise InvalidInputError(f"{name} cannot be sent in a query: {type(value).__name__} has no JSON form")
+        pairs.append((name, text))
+    return urlencode(pairs)
+
+
+def _json_submission(kind: str, path: str, members: Mapping[str, Any], append_to: str | None) -> Request:
+    method, path, operation = _submission_target(kind, path, append_to)
+    try:
+        body = msgspec.json.encode(members)
+    except TypeError as error:
+        raise InvalidInputError(f"the submission has no JSON form: {error}") from None
+    return Request(operation, method, path, body=body, content_type="application/json", submits=True)
+
+
+def _submission_target(kind: str, path: str, append_to: str | None) -> tuple[Literal["POST", "PUT"], str, str]:
+    if append_to is None:
+        return "POST", path, f"submit_{kind}"
+    return "PUT", f"{path}/{_segment('conversation id', append_to)}", f"append_{kind}"
+
+
+def _segment(what: str, value: str) -> str:
+    return quote(check_id(what, value), safe="")
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_token(request: Request, reply: Reply) -> TokenGrant:
+    """Read ``{accessToken, expiresIn}``; a lifetime that is no number counts as short, a huge one as a day."""
+    data = _object(request, reply)
+    token = data.get("accessToken")
+    if not isinstance(token, str) or not token or any(not 33 <= ord(c) <= 126 for c in token):
+        raise unexpected(request, reply, "accessToken is missing or cannot stand in a header")
+    lifetime = data.get("expiresIn")
+    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float):
+        lifetime = 0.0
+    return TokenGrant(token, float(min(max(lifetime, 60.0), 86_400.0)))
+
+
+def read_accepted(request: Request, reply: Reply) -> Accepted:
+    """Read ``{conversationId, jobId}`` of any 2xx answer to a submission."""
+    data = _object(request, reply)
+    return Accepted(_id(request, reply, data, "conversationId"), _id(request, reply, data, "jobId"))
+
+
+def read_job(request: Request, reply: Reply, *, job_id: str, conversation_id: str | None) -> Job:
+    """Read ``{id, status}``; some sources call the id ``jobId``. An answer about another job is refused."""
+    data = _object(request, reply)
+    status = data.get("status")
+    if not isinstance(status, str) or not status or len(status) > 100:
+        raise unexpected(request, reply, "status is missing")
+    named = data.get("id", data.get("jobId", job_id))
+    if named != job_id:
+        raise unexpected(request, reply, "it is about another job than the one asked for")
+    extra = {key: value for key, value in data.items() if key not in {"id", "jobId", "status"}}
+    return Job(job_id, parse_status(status), conversation_id, extra=extra)
+
+
+def read_models(request: Request, reply: Reply, cls: type[T], key: str | None = None) -> tuple[T, ...]:
+    """Read a list of *cls*, bare or under *key*."""
+    from .models._convert import structure
+
+    data = decode(request, reply)
+    if isinstance(data, dict) and key is not None:
+        data = data.get(key, [])
+    if data is None:
+        data = []
+    try:
+        return structure(data, tuple[cls, ...])  # type: ignore[valid-type]
+    except ValueError as error:
+        raise unexpected(request, reply, str(error)) from None
+
+
+def read_model(request: Request, reply: Reply, cls: type[T]) -> T:
+    """Read one bare *cls*."""
+    from .models._convert import structure
+
+    try:
+        return structure(decode(request, reply), cls)
+    except ValueError as error:
+        raise unexpected(request, reply, str(error)) from None
+
+
+def read_transcript(request: Request, reply: Reply) -> tuple[str, str]:
+    """Read payload and content type of a transcript: the payload is a text, or an object that holds it."""
+    data = _object(request, reply)
+    transcript = data.get("transcript", data)
+    payload = transcript.get("payload") if isinstance(transcript, dict) else None
+    source = payload if isinstance(payload, dict) else transcript
+    text = payload.get("content") if isinstance(payload, dict) else payload
+    if not isinstance(text, str):
+        raise unexpected(request, reply, "transcript.payload is missing")
+    return text, str(source.get("contentType", ""))
+
+
+def decode(request: Request, reply: Reply) -> Any:
+    """Decode a JSON answer, whatever its content type says.
+
+    Raises:
+        UnexpectedResponseError: It is not JSON.
+    """
+    try:
+        return msgspec.json.decode(reply.body)
+    except _MAX_DEPTH_ERROR:
+        raise unexpected(request, reply, "it is not JSON") from None
+
+
+def unexpected(request: Request, reply: Reply, why: str) -> UnexpectedResponseError:
+    """Return the error for an answer that is not what the API says."""
+    return UnexpectedResponseError(
+        f"{request.method} {request.path}: the answer ({reply.status}) is not what the API says: {why}. "
+        "Check that base_url names a server that speaks the Symbl Async API",
+        status=reply.status,
+        body=reply.body,
+        headers=reply.headers,
+        method=request.method,
+        path=request.path,
+    )
+
+
+def _object(request: Request, reply: Reply) -> dict[str, Any]:
+    data = decode(request, reply)
+    if not isinstance(data, dict):
+        raise unexpected(request, reply, "it is not a JSON object")
+    return data
+
+
+def _id(request: Request, reply: Reply, data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    try:
+        return check_id(name, value)
+    except InvalidInputError:
+        raise unexpected(request, reply, f"{name} is missing or not an id") from None
+
+
+# --- statuses -------------------------------------------------------------------------------------------------------
+
+_STATUS_ERRORS: Mapping[int, type[APIError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    404: NotFoundError,
+    429: CapacityError,
+}
+
+_ADVICE: Mapping[int, str] = {
+    401: "check app_id and app_secret (SYMBL_APP_ID, SYMBL_APP_SECRET) or the access token",
+    402: "the account's balance is used up",
+    404: "check the id and that it belongs to this account and server",
+    411: "the server insists on Content-Length",
+    413: "the file is larger than the server takes",
+    415: "send a type that the call takes",
+    429: "the account has all the unfinished jobs it may have; wait for one to end",
+}
+
+
+def is_success(reply: Reply) -> bool:
+    """Tell whether the status is 2xx."""
+    return 200 <= reply.status < 300
+
+
+def status_error(request: Request, reply: Reply) -> APIError | UnexpectedResponseError:
+    """Return the error for an answer that is not 2xx; the status alone decides, the message is for people."""
+    if not 400 <= reply.status < 600:
+        return unexpected(request, reply, _redirect_text(reply))
+    cls = _STATUS_ERRORS.get(reply.status, ServerError if reply.status >= 500 else APIError)
+    said = _server_message(reply)
+    parts = [f"{request.method} {request.path} was answered with {reply.status}", said or _ADVICE.get(reply.status)]
+    return cls(
+        ": ".join(part for part in parts if part),
+        status=reply.status,
+        body=reply.body,
+        headers=reply.headers,
+        method=request.method,
+        path=request.path,
+    )
+
+
+def _redirect_text(reply: Reply) -> str:
+    if not 300 <= reply.status < 400:
+        return "this status is no answer to the call"
+    from urllib.parse import urlsplit
+
+    try:
+        host = urlsplit(reply.headers.get("location", "")).hostname
+    except ValueError:
+        host = None
+    return f"it redirects{f' to {host}' if host else ''}, and redirects are not followed"
+
+
+def _server_message(reply: Reply) -> str | None:
+    """Return what the server says to people, cut short and made printable; HTML pages say nothing useful."""
+    try:
+        data = msgspec.json.decode(reply.body)
+    except _MAX_DEPTH_ERROR:
+        return None
+    message = data.get("message") if isinstance(data, dict) else None
+    if not isinstance(message, str) or not message:
+        return None
+    return "".join(c if c.isprintable() else " " for c in message[:500])

@@ -1,0 +1,223 @@
+"""One attempt over aiohttp: one request on the wire, one capped answer, and every failure as one of our errors.
+
+aiohttp's own repeats, redirects, cookies, proxies from the environment and total timeout are off. None of its
+exceptions leaves this module, not even as a cause: some of them print the access token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol
+
+import aiohttp
+from attrs import define, field
+from yarl import URL
+
+from .._policy.settings import Timeouts
+from .._protocol import Reply, Request
+from ..errors import ClientStateError, ConnectError, RequestTimeoutError, ResourceError, SymblError, TransportError
+from .upload import Body, BodyPayload
+
+ConnectorFactory = Callable[[], aiohttp.BaseConnector]
+
+
+class Transport(Protocol):
+    """One request, one reply, no policy."""
+
+    async def send(self, request: Request, *, token: str | None = None, body: Body | None = None) -> Reply:
+        """Send *request* once and read the answer.
+
+        Args:
+            request: What to send.
+            token: Access token for the Authorization header.
+            body: The bytes that ride on a file submission.
+
+        Raises:
+            TransportError: No answer was had.
+            SymblError: What *body* raised while it was read.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection; harmless when repeated."""
+        ...
+
+
+class _CutError(Exception):
+    """The connection broke. Not one of the families that make aiohttp send PUT, GET and DELETE a second time."""
+
+
+async def _one_request(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Client middleware: hide disconnects from aiohttp's own repeat."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        raise _CutError from None
+
+
+@define(eq=False)
+class HttpTransport:
+    """The aiohttp adapter: one pool for submissions, one for polls, tokens and results.
+
+    Submissions use fresh connections: a kept one may be dead, and a request lost on it may or may not have arrived.
+    """
+
+    base_url: str
+    timeouts: Timeouts
+    user_agent: str
+    connector_factory: ConnectorFactory | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = False
+    _sessions: dict[bool, aiohttp.ClientSession] = field(init=False, factory=dict)
+    _closed: bool = field(init=False, default=False)
+
+    async def send(self, request: Request, *, token: str | None = None, body: Body | None = None) -> Reply:
+        """Send *request* once; see ``Transport``."""
+        session = self._session(request.submits)
+        headers = {"Accept": "application/json", "User-Agent": self.user_agent}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if request.content_type is not None:
+            headers["Content-Type"] = request.content_type
+        if request.submits:
+            headers["Connection"] = "close"
+        data: BodyPayload | bytes | None = request.body
+        if body is not None:
+            data = BodyPayload(body, request.content_type)
+        url = URL(self.base_url + request.path + (f"?{request.query}" if request.query else ""), encoded=True)
+        with _as_our_errors(request, body):
+            async with (
+                self._deadline(request, body),
+                session.request(
+                    request.method,
+                    url,
+                    data=data,
+                    headers=headers,
+                    skip_auto_headers=("Content-Type",),
+                    allow_redirects=False,
+                    proxy=self.proxy,
+                    timeout=aiohttp.ClientTimeout(
+                        total=None, connect=self.timeouts.connect, sock_connect=self.timeouts.connect
+                    ),
+                ) as response,
+            ):
+                content = await _read_capped(response, request.max_reply_bytes)
+                names = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, names, content)
+
+    async def aclose(self) -> None:
+        """Close both pools."""
+        self._closed = True
+        sessions, self._sessions = list(self._sessions.values()), {}
+        for session in sessions:
+            await session.close()
+
+    def _session(self, submits: bool) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ClientStateError("the client is closed")
+        if submits not in self._sessions:
+            connector = self.connector_factory() if self.connector_factory else _connector(submits)
+            self._sessions[submits] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=self.trust_env,
+                middlewares=(_one_request,),
+            )
+        return self._sessions[submits]
+
+    @contextlib.asynccontextmanager
+    async def _deadline(self, request: Request, body: Body | None) -> AsyncIterator[None]:
+        """End an attempt that gives no answer in time.
+
+        A file may take as long as it moves: its time starts when nothing is left to send. ``asyncio.timeout`` and not
+        aiohttp's total: that one can swallow a cancel from outside which lands in the same tick.
+        """
+        limit = self.timeouts.reply + self.timeouts.connect
+        if body is None:
+            async with asyncio.timeout(limit):
+                yield
+            return
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(None) as deadline:
+            sent, moved_at = -1, loop.time()
+            timer: asyncio.Handle
+
+            def watch() -> None:
+                nonlocal sent, moved_at, timer
+                now = loop.time()
+                if body.sent != sent:
+                    sent, moved_at = body.sent, now
+                allowed = limit if body.sent >= body.size else self.timeouts.stall + limit
+                if now - moved_at >= allowed:
+                    deadline.reschedule(now)
+                else:
+                    timer = loop.call_later(min(1.0, allowed), watch)
+
+            timer = loop.call_soon(watch)
+            try:
+                yield
+            finally:
+                timer.cancel()
+
+
+def _connector(submits: bool) -> aiohttp.TCPConnector:
+    # Our own slots bound the number of connections; a pool limit would only make polls queue without our knowing.
+    return aiohttp.TCPConnector(limit=0, force_close=submits)
+
+
+async def _read_capped(response: aiohttp.ClientResponse, cap: int) -> bytes:
+    """Read the body, counted after decompression."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > cap:
+            response.close()
+            raise TransportError(f"the answer is larger than {cap} bytes and was not read to its end")
+        parts.append(part)
+    return b"".join(parts)
+
+
+@contextlib.contextmanager
+def _as_our_errors(request: Request, body: Body | None) -> Iterator[None]:
+    where = f"{request.method} {request.path}"
+    try:
+        yield
+    except SymblError:
+        raise
+    except TimeoutError as error:
+        problem: SymblError = (
+            ConnectError(f"{where}: no connection in time")
+            if isinstance(error, aiohttp.ConnectionTimeoutError)
+            else RequestTimeoutError(f"{where}: no answer in time")
+        )
+    except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError) as error:
+        problem = _connect_error(where, error)
+    except (aiohttp.ClientError, _CutError, OSError, ValueError, EOFError) as error:
+        # Nothing of the error's own text is passed on: it can quote headers.
+        problem = TransportError(f"{where}: the connection broke or the answer was not HTTP ({type(error).__name__})")
+    else:
+        return
+    if body is not None and body.failure is not None:
+        problem = body.failure
+    raise problem from None
+
+
+def _connect_error(where: str, error: aiohttp.ClientError) -> SymblError:
+    cause = getattr(error, "os_error", None)
+    number = getattr(cause, "errno", None)
+    if number in {errno.EMFILE, errno.ENFILE}:
+        return ResourceError(f"{where}: this process is out of file descriptors")
+    if isinstance(error, aiohttp.ClientSSLError):
+        return ConnectError(f"{where}: TLS failed: the server's certificate or protocol was not accepted")
+    host, port = getattr(error, "host", "?"), getattr(error, "port", "?")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return ConnectError(f"{where}: the name {host} cannot be resolved; check base_url")
+    return ConnectError(
+        f"{where}: nothing answers at {host}:{port}; check base_url, and that the server runs (`symbl-async serve`)"
+    )

@@ -1,0 +1,108 @@
+"""One call: a token, an attempt, one renewal on 401; for reads also the repeats that are always safe."""
+
+from __future__ import annotations
+
+import random
+
+from attrs import define
+
+from .._policy.clock import Clock, sleep
+from .._policy.retry import RETRYABLE_READ, RetryBudget, pause, retry_after
+from .._policy.settings import Retry
+from .._protocol import Reply, Request, build_generate_token, is_success, read_token, status_error
+from ..errors import ConfigurationError, TransportError
+from ..models.submission import TokenGrant
+from .http import Transport
+from .token import Secret, TokenCache
+from .upload import Body
+
+
+@define(eq=False)
+class Session:
+    """What the layers above call: requests in, answers out, errors typed.
+
+    Attributes:
+        transport: Sends one attempt.
+        retry: How reads are repeated.
+        clock: Pauses run on it.
+        rng: Source of jitter.
+        budget: Repeats left for the whole client.
+    """
+
+    transport: Transport
+    retry: Retry
+    clock: Clock
+    rng: random.Random
+    tokens: TokenCache
+    budget: RetryBudget
+
+    async def attempt(self, request: Request, *, body: Body | None = None) -> tuple[Reply, str | None]:
+        """Send *request* once and return the answer, whatever its status, with the token it carried."""
+        token = await self.tokens.get() if request.authenticated else None
+        return await self.transport.send(request, token=token, body=body), token
+
+    async def authenticated(self, request: Request) -> Reply:
+        """Send *request* once, and once more with a new token if the first was refused; any status is returned."""
+        reply, token = await self.attempt(request)
+        if reply.status == 401 and token is not None and await self.tokens.replace(token) is not None:
+            reply, _ = await self.attempt(request)
+        return reply
+
+    async def read(self, request: Request) -> Reply:
+        """Send a request that may be repeated and return its 2xx answer.
+
+        Raises:
+            APIError: The last answer was an error status.
+            TransportError: The last attempt got no answer.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            delay: float | None = None
+            try:
+                reply = await self.authenticated(request)
+            except TransportError:
+                if not self._again(attempt):
+                    raise
+            else:
+                if is_success(reply):
+                    self.budget.earn()
+                    return reply
+                if reply.status not in RETRYABLE_READ or not self._again(attempt):
+                    raise status_error(request, reply)
+                delay = retry_after(reply.headers, self.retry)
+            await sleep(self.clock, pause(self.retry, attempt, self.rng) if delay is None else delay)
+
+    def _again(self, attempt: int) -> bool:
+        return attempt < self.retry.attempts and self.budget.spend()
+
+
+@define(eq=False)
+class Credentials:
+    """What the client identifies itself with: an id and secret pair, or a token handed in."""
+
+    app_id: str | None = None
+    app_secret: Secret | None = None
+    access_token: Secret | None = None
+
+    def token_request(self) -> Request:
+        """Build the call that exchanges the pair for a token."""
+        if self.app_id is None or self.app_secret is None:
+            raise ConfigurationError("there are no app_id and app_secret to get a token with")
+        return build_generate_token(self.app_id, self.app_secret.reveal())
+
+
+def open_session(
+    transport: Transport, credentials: Credentials, *, retry: Retry, clock: Clock, rng: random.Random
+) -> Session:
+    """Wire a session: its token cache fetches through the session itself."""
+    budget = RetryBudget(retry.budget)
+
+    async def fetch() -> TokenGrant:
+        request = credentials.token_request()
+        return read_token(request, await session.read(request))
+
+    renewable = credentials.app_id is not None
+    tokens = TokenCache(clock, fetch if renewable else None, credentials.access_token)
+    session = Session(transport, retry, clock, rng, tokens, budget)
+    return session

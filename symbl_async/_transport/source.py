@@ -1,0 +1,309 @@
+"""Bytes to upload: opened anew for every attempt, read off the event loop, and known not to have changed meanwhile."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import aiofiles
+import anyio
+
+from ..errors import InvalidInputError, ResourceError
+from ..models._inputs import Stream
+from ..models.submission import Source
+
+CHUNK_BYTES = 1024 * 1024
+"""One read; smaller ones cost several times the CPU, larger ones stall the loop."""
+
+T = TypeVar("T")
+
+_OUT_OF_DESCRIPTORS = {24, 23}  # EMFILE, ENFILE
+
+
+class Reader(Protocol):
+    """An open source."""
+
+    async def read(self) -> bytes:
+        """Return the next chunk, ``b""`` at the end."""
+        ...
+
+    async def check_unchanged(self) -> None:
+        """Called after the last declared byte was read and before it is sent.
+
+        Raises:
+            InvalidInputError: The source is not what it was when it was opened.
+        """
+        ...
+
+
+class OpenableSource(Protocol):
+    """Something whose bytes can be sent: the size is fixed when it is opened."""
+
+    name: str
+    """How errors call it."""
+
+    replayable: bool
+    """Whether it can be sent again from the start."""
+
+    def open(self) -> AbstractAsyncContextManager[tuple[int, Reader]]:
+        """Open it and give its size in bytes and a reader.
+
+        Raises:
+            InvalidInputError: It is missing, unreadable, empty or not a regular file.
+            ResourceError: This process is out of file descriptors.
+        """
+        ...
+
+
+def openable(source: Source, executor: Executor) -> OpenableSource:
+    """Wrap what a caller handed in; files are read by *executor*'s threads.
+
+    Raises:
+        InvalidInputError: It is of no kind that can be sent.
+    """
+    if isinstance(source, str | os.PathLike):
+        return PathSource(Path(source), executor)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return BytesSource(bytes(source))
+    if isinstance(source, Stream):
+        return StreamSource(source)
+    if hasattr(source, "read") and hasattr(source, "seek"):
+        return FileSource(source, executor)
+    raise InvalidInputError(
+        f"a source is a path, bytes, a seekable binary file or a Stream(chunks, size), not {type(source).__name__}"
+    )
+
+
+class BytesSource:
+    """Bytes in memory."""
+
+    replayable = True
+
+    def __init__(self, data: bytes, name: str = "the bytes given") -> None:
+        self.name = name
+        self._data = memoryview(data)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[int, Reader]]:
+        """Open it; empty bytes are refused."""
+        if not self._data:
+            raise InvalidInputError(f"{self.name} are empty")
+        yield len(self._data), _BytesReader(self._data)
+
+
+class _BytesReader:
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+
+    async def read(self) -> bytes:
+        chunk, self._data = self._data[:CHUNK_BYTES], self._data[CHUNK_BYTES:]
+        return bytes(chunk)
+
+    async def check_unchanged(self) -> None:
+        return
+
+
+class PathSource:
+    """A regular file, read unbuffered with aiofiles."""
+
+    replayable = True
+
+    def __init__(self, path: Path, executor: Executor) -> None:
+        self.name = str(path)
+        self._path = path
+        self._executor = executor
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[int, Reader]]:
+        """Open the file; its size, modification time and inode are taken from the descriptor."""
+        with _file_errors(self.name):
+            # Non-blocking, so that a FIFO without a writer is refused by the check below and does not hang here.
+            file = await aiofiles.open(self._path, "rb", buffering=0, executor=self._executor, opener=_open_nonblocking)
+        try:
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode):
+                raise InvalidInputError(f"{self.name} is a {_kind(facts.st_mode)}, not a file")
+            if facts.st_size == 0:
+                raise InvalidInputError(f"{self.name} is empty")
+            yield facts.st_size, _PathReader(self.name, self._path, file, facts, self._executor)
+        finally:
+            # A read may still run in its thread after a cancel: aiofiles queues the close behind it.
+            with anyio.CancelScope(shield=True):
+                await file.close()
+
+
+class _PathReader:
+    def __init__(self, name: str, path: Path, file: Any, facts: os.stat_result, executor: Executor) -> None:
+        self._executor = executor
+        self._name = name
+        self._path = path
+        self._file = file
+        self._facts = facts
+
+    async def read(self) -> bytes:
+        with _file_errors(self._name):
+            data: bytes = await self._file.read(CHUNK_BYTES)
+        return data
+
+    async def check_unchanged(self) -> None:
+        if await self.read():
+            raise _changed(self._name, "it grew")
+        now = os.fstat(self._file.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._facts.st_size, self._facts.st_mtime_ns):
+            raise _changed(self._name, "it was written to")
+        try:
+            there = await _in_thread(partial(os.stat, self._path), self._executor)
+        except OSError:
+            raise _changed(self._name, "it was removed") from None
+        if (there.st_dev, there.st_ino) != (self._facts.st_dev, self._facts.st_ino):
+            raise _changed(self._name, "it was replaced")
+
+
+class FileSource:
+    """A seekable binary file of the caller's, sync or aiofiles, from the position it had when it was handed in.
+
+    It is read off the event loop, replayed by seeking, and never closed.
+    """
+
+    replayable = True
+
+    def __init__(self, file: Any, executor: Executor) -> None:
+        self.name = f"the file {getattr(file, 'name', '')!r}" if getattr(file, "name", None) else "the file given"
+        self._file = file
+        self._executor = executor
+        self._start: int | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[int, Reader]]:
+        """Seek to the start position; the size is what lies between it and the end."""
+        with _file_errors(self.name):
+            if self._start is None:
+                self._start = await self._call("tell")
+            end = await self._call("seek", 0, io.SEEK_END)
+            await self._call("seek", self._start)
+        size = int(end) - int(self._start)
+        if size <= 0:
+            raise InvalidInputError(f"{self.name} holds no bytes after its current position")
+        yield size, _FileReader(self)
+
+    async def read(self) -> bytes:
+        """Read one chunk."""
+        with _file_errors(self.name):
+            data = await self._call("read", CHUNK_BYTES)
+        if not isinstance(data, bytes):
+            raise InvalidInputError(f"{self.name} is open in text mode; open it with mode 'rb'")
+        return data
+
+    async def _call(self, method: str, *args: int) -> Any:
+        function = getattr(self._file, method)
+        if inspect.iscoroutinefunction(function):
+            return await function(*args)
+        result = await _in_thread(partial(function, *args), self._executor)
+        return await result if inspect.isawaitable(result) else result
+
+
+class _FileReader:
+    def __init__(self, source: FileSource) -> None:
+        self._source = source
+
+    async def read(self) -> bytes:
+        return await self._source.read()
+
+    async def check_unchanged(self) -> None:
+        if await self._source.read():
+            raise _changed(self._source.name, "it grew")
+
+
+class StreamSource:
+    """An async iterable of known size; it can be sent once."""
+
+    replayable = False
+    name = "the stream"
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._used = False
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[int, Reader]]:
+        """Start the iterable; a second time is refused."""
+        if self._used:
+            raise InvalidInputError("a Stream can be sent once only, and this one has been; hand in a new one")
+        self._used = True
+        yield self._stream.size, _StreamReader(aiter(self._stream.chunks))
+
+
+class _StreamReader:
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+
+    async def read(self) -> bytes:
+        # An empty chunk is not the end of an iterable.
+        while not (chunk := await anext(self._chunks, None)):
+            if chunk is None:
+                return b""
+        return chunk
+
+    async def check_unchanged(self) -> None:
+        if await self.read():
+            raise _changed("the stream", "it gave more bytes than its size says")
+
+
+def _open_nonblocking(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def _kind(mode: int) -> str:
+    names: tuple[tuple[Callable[[int], bool], str], ...] = (
+        (stat.S_ISDIR, "directory"),
+        (stat.S_ISFIFO, "pipe"),
+        (stat.S_ISSOCK, "socket"),
+    )
+    return next((name for test, name in names if test(mode)), "device")
+
+
+def _changed(name: str, how: str) -> InvalidInputError:
+    return InvalidInputError(f"{name} changed while it was being sent ({how}); nothing was submitted, submit it again")
+
+
+class _file_errors:  # noqa: N801 - reads as the statement it is
+    """Turn what the operating system says about a file into our errors."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            if error.errno in _OUT_OF_DESCRIPTORS:
+                raise ResourceError("this process is out of file descriptors; lower max_uploads or raise the limit")
+            raise InvalidInputError(_refusal(self._name, error)) from None
+        if isinstance(error, ValueError) and not isinstance(error, InvalidInputError):
+            raise InvalidInputError(f"{self._name} cannot be read: {error}") from None
+
+
+def _refusal(name: str, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{name} does not exist"
+    if isinstance(error, IsADirectoryError):
+        return f"{name} is a directory, not a file; list a folder with find_media()"
+    if isinstance(error, PermissionError):
+        return f"{name} must not be read by this user; check its permissions"
+    return f"{name} cannot be read: {error.strerror or error}"
+
+
+async def _in_thread(function: Callable[[], T], executor: Executor | None) -> T:
+    """Run *function* in a thread of *executor*."""
+    import asyncio
+
+    return await asyncio.get_running_loop().run_in_executor(executor, function)

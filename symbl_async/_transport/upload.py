@@ -1,0 +1,123 @@
+"""The request body: a declared length, the last chunk held back until it may go, a watch on progress."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from attrs import define, field
+
+from ..errors import InvalidInputError, SymblError, UploadStalledError
+from ..models.submission import Progress
+from .source import OpenableSource, Reader
+
+CommitMark = Callable[[], Awaitable[None]]
+"""Awaited once per attempt when only the last chunk is left; what it raises keeps that chunk back."""
+
+
+@define(eq=False)
+class Body:
+    """One attempt's body.
+
+    Attributes:
+        size: Declared length in bytes.
+        sent: Bytes handed to the connection so far.
+        failure: What our side raised while sending; aiohttp would wrap it beyond recognition.
+        released: True once the last chunk was let go: from then on the server may have the whole request.
+    """
+
+    size: int
+    _reader: Reader
+    _stall: float
+    _name: str
+    _on_progress: Progress | None = None
+    _commit: CommitMark | None = None
+    sent: int = field(init=False, default=0)
+    released: bool = field(init=False, default=False)
+    failure: SymblError | None = field(init=False, default=None)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the bytes, exactly ``size`` of them, the source checked and the commit mark set before the last."""
+        left = self.size
+        while left > 0:
+            chunk = await self._next()
+            if not chunk:
+                raise InvalidInputError(f"{self._name} ended {left} bytes early; it changed while it was being sent")
+            if len(chunk) > left:
+                raise InvalidInputError(f"{self._name} gave more bytes than its size says")
+            left -= len(chunk)
+            if left == 0:
+                await self._reader.check_unchanged()
+                if self._commit is not None:
+                    await self._commit()
+                self.released = True
+            yield chunk
+            self.sent += len(chunk)
+            if self._on_progress is not None:
+                self._on_progress(self.sent, self.size)
+
+    async def _next(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._stall):
+                return await self._reader.read()
+        except TimeoutError:
+            raise UploadStalledError(f"{self._name}: reading gave nothing for {self._stall:g} s") from None
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send everything to *writer*."""
+        try:
+            async for chunk in self.chunks():
+                try:
+                    async with asyncio.timeout(self._stall):
+                        await writer.write(chunk)
+                except TimeoutError:
+                    raise UploadStalledError(f"the server took no byte of {self._name} for {self._stall:g} s") from None
+        except SymblError as error:
+            self.failure = error
+            raise
+
+
+@asynccontextmanager
+async def open_body(
+    source: OpenableSource,
+    *,
+    stall: float,
+    on_progress: Progress | None = None,
+    commit: CommitMark | None = None,
+) -> AsyncIterator[Body]:
+    """Open *source* for one attempt.
+
+    Raises:
+        InvalidInputError: The source cannot be read.
+    """
+    async with source.open() as (size, reader):
+        if on_progress is not None:
+            on_progress(0, size)
+        yield Body(size, reader, stall, source.name, on_progress, commit)
+
+
+class BodyPayload(aiohttp.Payload):
+    """Lets aiohttp send a ``Body``; consumed from the first byte, so aiohttp never sends it twice by itself."""
+
+    _autoclose = True
+
+    def __init__(self, body: Body, content_type: str | None) -> None:
+        super().__init__(body, content_type=content_type or "application/octet-stream")
+        self._body = body
+        self._size = body.size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: an upload is not a text."""
+        raise TypeError("an upload has no text form")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the body."""
+        self._consumed = True
+        await self._body.write(writer)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Send the body; its length is the one that was declared."""
+        await self.write(writer)

@@ -1,0 +1,524 @@
+"""SymblClient: wiring and lifetime, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import random
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+
+import anyio
+import anyio.abc
+from attrs import define, field
+
+from ._batch import Batch, Outcome
+from ._delivery.operations import AudioOperations, Submit, TextOperations, VideoOperations
+from ._delivery.slots import JobSlots
+from ._delivery.submitter import Submitter
+from ._jobs.handle import JobHandle, parse_handle
+from ._jobs.record import JobRecord
+from ._jobs.scheduler import Scheduler
+from ._jobs.watcher import JobWatcher
+from ._media import make_submission, upload_type
+from ._policy.clock import Clock, SystemClock
+from ._policy.limits import LearnedLimit
+from ._policy.schedule import Schedule
+from ._policy.settings import Polling, Retry, Timeouts
+from ._protocol import Request, build_get_job, build_media_file, build_media_url, build_text, read_job
+from ._target import Target, read_target
+from ._transport.http import ConnectorFactory, HttpTransport, Transport
+from ._transport.session import Session, open_session
+from ._transport.source import BytesSource, OpenableSource, openable
+from ._version import __version__
+from .conversations import Conversation, Conversations
+from .errors import ClientStateError, InvalidInputError
+from .models._parameters import check_id
+from .models.job import Job
+from .models.submission import (
+    Accepted,
+    AudioSubmission,
+    FileParams,
+    Messages,
+    Submission,
+    TextSubmission,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import StrPath
+
+    from ._local import LocalServer
+    from .server import Server, ServerSettings
+
+_USER_AGENT = f"symbl_async/{__version__} Python/{platform.python_version()}"
+
+
+class ClientOptions(TypedDict, total=False):
+    """Arguments of ``SymblClient`` that do not name a server; see there."""
+
+    max_jobs: int
+    max_uploads: int
+    polling: Polling | None
+    retry: Retry | None
+    timeouts: Timeouts | None
+    user_agent: str | None
+    clock: Clock | None
+
+
+@define(eq=False)
+class _Parts:
+    """The layers of an open client."""
+
+    session: Session
+    scheduler: Scheduler
+    submitter: Submitter
+    readers: ThreadPoolExecutor
+    submit: Submit
+    group: anyio.abc.TaskGroup | None = None
+    text: TextOperations = field(init=False)
+    audio: AudioOperations = field(init=False)
+    video: VideoOperations = field(init=False)
+    jobs: Jobs = field(init=False)
+    conversations: Conversations = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.text = TextOperations(self.submit)
+        self.audio = AudioOperations(self.submit)
+        self.video = VideoOperations(self.submit)
+        self.jobs = Jobs(self.session, self.scheduler)
+        self.conversations = Conversations(self.session.read)
+
+
+class Jobs:
+    """Job status: ``client.jobs``."""
+
+    def __init__(self, session: Session, scheduler: Scheduler) -> None:
+        self._session = session
+        self.scheduler = scheduler
+
+    async def get(self, job_id: str) -> Job:
+        """Ask for the status of a job, once, now.
+
+        Raises:
+            NotFoundError: The service does not know the job.
+
+        Endpoint:
+            GET /v1/job/{jobId} (Async API, Job Status)
+        """
+        request = build_get_job(job_id)
+        record = self.scheduler.record(job_id)
+        reply = await self._session.read(request)
+        job = read_job(request, reply, job_id=job_id, conversation_id=record.job.conversation_id)
+        record.update(job)
+        return job
+
+
+class SymblClient:
+    """A client of one server, for one account: the entry to everything.
+
+    Making one does no I/O. It is opened by ``async with`` (or ``await client.open()``) and belongs to the event loop
+    that opened it; ``aclose`` works from any task of that loop, and closing twice is harmless. One client serves a
+    whole program.
+
+    Args:
+        base_url: Address of the server, such as ``https://symbl.example.com``; by default ``SYMBL_BASE_URL``. There is
+            no default host.
+        app_id: Application id; by default ``SYMBL_APP_ID``.
+        app_secret: Its secret; by default ``SYMBL_APP_SECRET``, or the content of the file ``SYMBL_APP_SECRET_FILE``.
+        access_token: A token instead of the pair, which cannot be renewed; by default ``SYMBL_ACCESS_TOKEN``.
+        max_jobs: Unfinished jobs that this client keeps at the server; a 429 lowers it for a while.
+        max_uploads: Request bodies under way at once.
+        polling: How job status is polled.
+        retry: How failed attempts are repeated.
+        timeouts: How long an attempt may take.
+        delivery: ``at_most_once`` never repeats an uncertain submission.
+        user_agent: Put before this package's own User-Agent.
+        connector_factory: Makes an aiohttp connector, once per pool, for TLS contexts, Unix sockets and tests.
+        proxy: Address of an HTTP proxy.
+        trust_env: Take proxies from the environment.
+        allow_insecure_http: Accept a plain http address that is not loopback: credentials go out readable.
+        clock: Replaces the machine's clock, in tests.
+        transport: Replaces the network, in tests.
+
+    Raises:
+        ConfigurationError: No server or no credentials are named, or the address cannot be used.
+
+    Example:
+        >>> async with SymblClient() as client:
+        ...     conversation = await (await client.audio.submit("standup.wav"))
+        ...     for item in await conversation.action_items():
+        ...         print(item.text)
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        app_id: str | None = None,
+        app_secret: str | None = None,
+        access_token: str | None = None,
+        max_jobs: int = 50,
+        max_uploads: int = 4,
+        polling: Polling | None = None,
+        retry: Retry | None = None,
+        timeouts: Timeouts | None = None,
+        delivery: Literal["at_most_once"] = "at_most_once",
+        user_agent: str | None = None,
+        connector_factory: ConnectorFactory | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        allow_insecure_http: bool = False,
+        clock: Clock | None = None,
+        transport: Transport | None = None,
+        _local: LocalServer | None = None,
+    ) -> None:
+        for name, value in (("max_jobs", max_jobs), ("max_uploads", max_uploads)):
+            if not _is_count(value):
+                raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if delivery != "at_most_once":
+            raise InvalidInputError(f"delivery must be 'at_most_once', not {delivery!r}")
+        self.max_jobs = max_jobs
+        self.max_uploads = max_uploads
+        self._polling = polling or Polling()
+        self._retry = retry or Retry()
+        self._timeouts = timeouts or Timeouts()
+        self._user_agent = " ".join(filter(None, (user_agent, _USER_AGENT)))
+        self._connector_factory = connector_factory
+        self._proxy = proxy
+        self._trust_env = trust_env
+        self._clock = clock or SystemClock()
+        self._transport = transport
+        self._local = _local
+        self._target: Target | None = None
+        if _local is None:
+            self._target = read_target(
+                base_url, app_id, app_secret, access_token, allow_insecure_http=allow_insecure_http
+            )
+        self._parts: _Parts | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        self._supervisor: asyncio.Task[None] | None = None
+        self._closing: anyio.Event | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._parts is not None else "not open"
+        return f"<SymblClient {self._target.base_url if self._target else 'local'} {state}>"
+
+    @classmethod
+    def local(cls, *, server: ServerSettings | None = None, **options: Unpack[ClientOptions]) -> Self:
+        """Return a client that starts an embedded server of its own on a free loopback port, and stops it when closed.
+
+        Needs the extra ``local`` (``pip install 'symbl_async[local]'``). The ``SYMBL_*`` variables are ignored.
+
+        Args:
+            server: Settings of the server; by default a temporary data directory, removed at the end.
+            options: Arguments of ``SymblClient``, without those that name a server and credentials.
+
+        Raises:
+            ConfigurationError: The extra is not installed.
+        """
+        from ._local import LocalServer
+
+        return cls(_local=LocalServer(server), **options)
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def open(self) -> None:
+        """Open the client, for programs whose lifetime is not a ``with`` block; the embedded server starts here.
+
+        Raises:
+            ClientStateError: It is open or was closed.
+            ConfigurationError: The embedded server cannot start.
+        """
+        if self._supervisor is not None or self._closed:
+            raise ClientStateError(f"this client {'was closed' if self._closed else 'is open'}; make another one")
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        self._closing = anyio.Event()
+        opened: asyncio.Future[None] = self._loop.create_future()
+        # The client's one task: it owns the task group in which everything else runs, so closing works from any task.
+        self._supervisor = self._loop.create_task(self._supervise(opened, self._closing), name="symbl_async client")
+        try:
+            await opened
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Close the client: waits end with ``ClientStateError``, jobs at the server go on. Harmless when repeated."""
+        self._closed = True
+        if self._supervisor is None or self._closing is None or self._pid != os.getpid():
+            return
+        self._closing.set()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([self._supervisor])
+
+    async def _supervise(self, opened: asyncio.Future[None], closing: anyio.Event) -> None:
+        """Hold everything that lives as long as the client."""
+        try:
+            async with AsyncExitStack() as stack:
+                if self._local is not None:
+                    self._target = await stack.enter_async_context(self._local.running())
+                parts = self._wire(stack)
+                async with anyio.create_task_group() as group:
+                    parts.group = group
+                    group.start_soon(parts.scheduler.run)
+                    self._parts = parts
+                    opened.set_result(None)
+                    await closing.wait()
+                    parts.scheduler.close(ClientStateError("the client was closed while this waited"))
+                    group.cancel_scope.cancel()
+        except Exception as error:
+            if opened.done():
+                raise
+            opened.set_exception(error)
+        finally:
+            self._parts = None
+
+    def _wire(self, stack: AsyncExitStack) -> _Parts:
+        """Make the layers and hand each what it must call upwards."""
+        target = self._target
+        assert target is not None  # noqa: S101 - set by the constructor or by the embedded server
+        rng = random.Random()  # noqa: S311 - jitter
+        transport = self._transport or HttpTransport(
+            target.base_url,
+            self._timeouts,
+            self._user_agent,
+            self._connector_factory,
+            self._proxy,
+            self._trust_env,
+        )
+        stack.push_async_callback(transport.aclose)
+        readers = ThreadPoolExecutor(self.max_uploads, thread_name_prefix="symbl_async read")
+        stack.callback(readers.shutdown, wait=False)
+        session = open_session(transport, target.credentials, retry=self._retry, clock=self._clock, rng=rng)
+        scheduler = Scheduler(session, Schedule(self._polling, rng), self._clock, self._retry)
+
+        def record(accepted: Accepted) -> JobRecord:
+            return scheduler.record(accepted.job_id, accepted.conversation_id, accepted=True)
+
+        submitter = Submitter(
+            session,
+            JobSlots(LearnedLimit(self.max_jobs), scheduler, self._clock),
+            anyio.CapacityLimiter(self.max_uploads),
+            self._retry,
+            self._timeouts,
+            rng,
+            record,
+        )
+        return _Parts(session, scheduler, submitter, readers, self._submit)
+
+    # --- the API ----------------------------------------------------------------------------------------------------
+
+    @property
+    def text(self) -> TextOperations:
+        """Submit and append text."""
+        return self._open_parts().text
+
+    @property
+    def audio(self) -> AudioOperations:
+        """Submit and append audio, as a file or by URL."""
+        return self._open_parts().audio
+
+    @property
+    def video(self) -> VideoOperations:
+        """Submit and append mp4 video, as a file or by URL."""
+        return self._open_parts().video
+
+    @property
+    def jobs(self) -> Jobs:
+        """Job status."""
+        return self._open_parts().jobs
+
+    @property
+    def conversations(self) -> Conversations:
+        """The account's conversations."""
+        return self._open_parts().conversations
+
+    @property
+    def server(self) -> Server:
+        """The embedded server of a ``local()`` client.
+
+        Raises:
+            ClientStateError: The client is not open, or is no ``local()`` one.
+        """
+        if self._local is None or self._local.server is None:
+            raise ClientStateError("only an open SymblClient.local() has a server of its own")
+        return self._local.server
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the server."""
+        self._open_parts()
+        assert self._target is not None  # noqa: S101 - an open client has one
+        return self._target.origin
+
+    async def submit(self, source: Submission | StrPath | Messages, **params: Unpack[FileParams]) -> JobHandle:
+        """Submit whatever it is: a submission, a path or URL whose suffix tells its kind, or a list of messages.
+
+        Args:
+            source: Paths and URLs: audio, ``.mp4``; paths also ``.txt`` (one message per line, ``Name: words`` sets the
+                speaker) and ``.json`` (the wire form).
+            params: As of the operation; those that text does not know are left out for text.
+
+        Raises:
+            InvalidInputError: Its kind cannot be told, or it was refused; nothing was sent.
+            APIError: The service refused it.
+            TransportError: It could not be sent.
+            SubmitUncertainError: It was sent, but no usable answer came back.
+        """
+        self._open_parts()
+        return await self._submit(await make_submission(source, params))
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """Return a reference to a conversation; the server is not asked."""
+        return Conversation(check_id("conversation id", conversation_id), self._open_parts().session.read)
+
+    def job(self, job_id: str, conversation_id: str | None = None) -> JobHandle:
+        """Return a handle for bare ids; without a conversation id only ``wait_job`` works."""
+        if conversation_id is not None:
+            check_id("conversation id", conversation_id)
+        return self._handle(self._open_parts().scheduler.record(job_id, conversation_id))
+
+    def job_from_string(self, text: str) -> JobHandle:
+        """Return the handle that ``JobHandle.to_string`` wrote.
+
+        Raises:
+            InvalidInputError: It is no such text, or the job is of another server.
+        """
+        origin, job_id, conversation_id = parse_handle(text)
+        if origin != self.origin:
+            raise InvalidInputError(f"the job is of {origin}, this client is of {self.origin}")
+        return self.job(job_id, conversation_id)
+
+    def watch(self, jobs: Iterable[JobHandle | str] = (), *, keep_open: bool = False) -> JobWatcher:
+        """Return a ``JobWatcher`` for many jobs; see there."""
+        return JobWatcher(self, jobs, keep_open=keep_open)
+
+    def batch(
+        self,
+        sources: Iterable[Any] | AsyncIterable[Any],
+        *,
+        fetch: Iterable[str] = (),
+        job_timeout: float | None = None,
+        timeout: float | None = None,
+        **params: Unpack[FileParams],
+    ) -> Batch:
+        """Return a batch that processes many inputs and yields an outcome for each, as completed.
+
+        Args:
+            sources: Paths, URLs, lists of messages and submissions; consumed lazily, as slots become free.
+            fetch: Results to read for each completed job, such as ``("messages", "topics")``.
+            job_timeout: Seconds from acceptance after which a job counts as late.
+            timeout: Seconds after which the batch as a whole ends; jobs under way count as late.
+            params: For all paths, URLs and messages; submissions carry their own.
+
+        Raises:
+            InvalidInputError: A name cannot be fetched or a timeout is not positive.
+        """
+        return Batch(
+            self,
+            sources,
+            fetch=fetch,
+            job_timeout=job_timeout,
+            timeout=timeout,
+            params=params,
+            start=self._start,
+        )
+
+    async def process(
+        self,
+        sources: Iterable[Any] | AsyncIterable[Any],
+        *,
+        fetch: Iterable[str] = (),
+        on_error: Literal["collect", "raise"] = "collect",
+        job_timeout: float | None = None,
+        timeout: float | None = None,
+        **params: Unpack[FileParams],
+    ) -> list[Outcome]:
+        """Process many inputs and return their outcomes in the order of the inputs.
+
+        Args:
+            sources: As for ``batch``.
+            fetch: As for ``batch``.
+            on_error: ``collect`` returns every outcome; ``raise`` raises the errors, all of them, when all are done.
+            job_timeout: As for ``batch``.
+            timeout: As for ``batch``.
+            params: As for ``batch``.
+
+        Raises:
+            ExceptionGroup: With ``on_error="raise"``, of the errors of all inputs that did not complete.
+        """
+        if on_error not in ("collect", "raise"):
+            raise InvalidInputError(f"on_error must be 'collect' or 'raise', not {on_error!r}")
+        batch = self.batch(sources, fetch=fetch, job_timeout=job_timeout, timeout=timeout, **params)
+        async with batch:
+            outcomes = [outcome async for outcome in batch]
+        outcomes.sort(key=lambda outcome: outcome.index)
+        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        if on_error == "raise" and errors:
+            raise ExceptionGroup(f"{len(errors)} of {len(outcomes)} inputs did not complete", errors)
+        return outcomes
+
+    # --- wiring -----------------------------------------------------------------------------------------------------
+
+    async def _submit(self, submission: Submission) -> JobHandle:
+        parts = self._open_parts()
+        request, source = _request_for(submission, parts.readers)
+        on_progress = None if isinstance(submission, TextSubmission) else submission.on_progress
+        record = await parts.submitter.submit(request, source, append_to=submission.append_to, on_progress=on_progress)
+        return self._handle(record)
+
+    def _handle(self, record: JobRecord) -> JobHandle:
+        scheduler = self._open_parts().scheduler
+        return JobHandle(record, scheduler, origin=self.origin, open_conversation=self.conversation)
+
+    def _start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        group = self._open_parts().group
+        assert group is not None  # noqa: S101 - an open client has one
+        group.start_soon(function)
+
+    def _open_parts(self) -> _Parts:
+        """Return the layers, if the client can be used here and now."""
+        if self._parts is None:
+            state = "is closed" if self._closed else "is not open: use it inside `async with`"
+            raise ClientStateError(f"this client {state}")
+        if self._pid != os.getpid():
+            raise ClientStateError("this client was opened before a fork; open another one in the child")
+        if asyncio.get_running_loop() is not self._loop:
+            raise ClientStateError("this client belongs to another event loop; open one per loop")
+        return self._parts
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> tuple[Request, OpenableSource]:
+    """Return what goes on the wire for *submission*: the request and the source of its body."""
+    if isinstance(submission, TextSubmission):
+        return _with_json(build_text(submission.messages, submission.params, submission.append_to))
+    kind: Literal["audio", "video"] = "audio" if isinstance(submission, AudioSubmission) else "video"
+    if submission.url is not None:
+        return _with_json(build_media_url(kind, submission.url, submission.params, submission.append_to))
+    source = submission.source
+    assert source is not None  # noqa: S101 - a media submission has a source or a URL
+    content_type = upload_type(kind, source, submission.content_type)
+    request = build_media_file(kind, submission.params, content_type, submission.append_to)
+    return request, openable(source, readers)
+
+
+def _with_json(request: Request) -> tuple[Request, OpenableSource]:
+    return request, BytesSource(request.body or b"", "the JSON body")
