@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 from aiohttp import web
@@ -114,15 +114,14 @@ class Server:
         return self._data_dir
 
     async def __aenter__(self) -> Self:
-        if self._tasks is not None:
+        if self._tasks is not None or self._stop.is_set():
             raise ClientStateError("A server can be started once; make a new one.")
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         try:
             await self._tasks.start(self._serve)
         except BaseException as exc:
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(type(exc), exc, exc.__traceback__)
+            await self._leave_tasks(exc)
             raise
         return self
 
@@ -131,10 +130,16 @@ class Server:
     ) -> None:
         with anyio.CancelScope(shield=True):
             await self.aclose()
-        if self._tasks is not None:
-            # An error of the body is not this group's: it would come out wrapped in an exception group.
-            cancelled = isinstance(exc, anyio.get_cancelled_exc_class())
-            await self._tasks.__aexit__(*((kind, exc, traceback) if cancelled else (None, None, None)))
+        await self._leave_tasks(exc)
+
+    async def _leave_tasks(self, exc: BaseException | None) -> None:
+        """Leave the task group; *exc* stays what it is, where the group would wrap it into a group of exceptions."""
+        if self._tasks is None:
+            return
+        if isinstance(exc, anyio.get_cancelled_exc_class()):
+            await self._tasks.__aexit__(type(exc), exc, exc.__traceback__)
+        else:
+            await self._tasks.__aexit__(None, None, None)
 
     async def aclose(self) -> None:
         """Stop: no new requests, a grace for those that run, then everything is closed.
@@ -192,9 +197,7 @@ class Server:
             max_duration=settings.max_duration,
         )
         await queue.recover()
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        stack.callback(tasks.cancel_scope.cancel)
-        tasks.start_soon(queue.run)
+        await stack.enter_async_context(_beside(queue.run))
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -223,8 +226,8 @@ class Server:
             await web.TCPSite(runner, host, self.settings.port).start()
         except OSError as exc:
             raise ConfigurationError(
-                f"Cannot listen on {host}:{self.settings.port}: {exc.strerror or exc}; choose another port, or 0 for a "
-                "free one."
+                f"Cannot listen on {host}:{self.settings.port}: {os.strerror(exc.errno) if exc.errno else exc}; choose "
+                "another port, or 0 for a free one."
             ) from None
         port = runner.addresses[0][1]
         self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -239,6 +242,21 @@ def build_app(services: Services, middlewares: Sequence[Middleware] = ()) -> web
     app[SERVICES] = services
     add_routes(app)
     return app
+
+
+@asynccontextmanager
+async def _beside(function: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run *function* until the body is left; an error of the body stays what it is."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(function)
+        try:
+            yield
+        except Exception as exc:
+            failure = exc
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _shielded_cleanup(runner: web.AppRunner) -> None:

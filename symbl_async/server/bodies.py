@@ -10,7 +10,8 @@ import aiohttp
 import anyio
 from aiohttp import web
 
-from .problems import Problem, bad_request, error_response
+from .answers import error_response
+from .problems import Problem, bad_request
 
 # Decoding holds the loop for about 10 ms per MiB; what is larger than this goes to a thread.
 _DECODE_ON_LOOP_BYTES = 128 * 1024

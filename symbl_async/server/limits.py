@@ -6,10 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from .problems import Problem
 
-# A hint only: when a job ends cannot be known.
-_RETRY_AFTER = "1"
+class JobLimitError(Exception):
+    """The account has all the unfinished jobs it may have.
+
+    Attributes:
+        limit: How many those are.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class Reservation:
@@ -47,15 +54,10 @@ class JobLimits:
         """Hold a place for a submission.
 
         Raises:
-            Problem: 429, the account has no place left.
+            JobLimitError: The account has no place left.
         """
         if self._unfinished[account] >= self._limit:
-            raise Problem(
-                429,
-                f"Limit of {self._limit} unfinished jobs reached for this account; send this again when one has ended. "
-                "Whoever runs this server can raise job_limit.",
-                headers={"Retry-After": _RETRY_AFTER},
-            )
+            raise JobLimitError(self._limit)
         self._unfinished[account] += 1
         reservation = Reservation()
         try:

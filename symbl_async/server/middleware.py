@@ -9,8 +9,9 @@ import time
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from .answers import error_response
 from .bodies import BodyCutError
-from .problems import Problem, error_response
+from .problems import Problem
 
 logger = logging.getLogger("symbl_async.server")
 access_logger = logging.getLogger("symbl_async.server.access")

@@ -15,10 +15,11 @@ from aiohttp.typedefs import Handler, Middleware
 from attrs import define, frozen
 
 from ..errors import ConfigurationError
+from ..server.answers import error_response
 from ..server.app import Server
 from ..server.engines.base import Analysis, EngineError, Line, LineAnalysis, Result, Sentiment, Task, TextMessage
 from ..server.instants import parse_instant
-from ..server.problems import Problem, error_response
+from ..server.problems import Problem
 from ..server.services import JOB_ID, authenticate
 from ..server.settings import ServerSettings
 

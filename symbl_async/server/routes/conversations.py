@@ -9,9 +9,10 @@ import anyio
 from aiohttp import web
 
 from .. import resources
+from ..answers import json_response
 from ..bodies import defer_expectation, read_json
 from ..instants import now_ms, parse_instant
-from ..problems import Problem, bad_request, json_response
+from ..problems import Problem, bad_request
 from ..records import ConversationQuery, ConversationRecord
 from ..services import SERVICES, Services, authenticate
 from ..store import SORT_FIELDS
@@ -23,6 +24,8 @@ _WEEK_MS = 7 * 24 * 3600 * 1000
 _CLOCK_SKEW_MS = 60_000
 _LARGEST_PAGE = 65536
 _LARGEST_LABEL = 128
+# Hours of speech with all their words take longer to render than others should have to wait.
+_MANY_MESSAGES = 500
 _INSIGHT_KINDS = ("question", "action_item", "follow_up")
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -95,11 +98,7 @@ async def get_messages(request: web.Request) -> web.Response:
     def render() -> web.Response:
         return json_response({"messages": resources.messages(found, conversation.id, verbose=verbose, mood=mood)})
 
-    # Hours of speech with all their words take longer to render than others should have to wait.
     return await anyio.to_thread.run_sync(render) if len(found) > _MANY_MESSAGES else render()
-
-
-_MANY_MESSAGES = 500
 
 
 async def create_transcript(request: web.Request) -> web.Response:

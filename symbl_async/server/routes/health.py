@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..problems import json_response
+from ..answers import json_response
 
 
 def add_routes(app: web.Application) -> None:

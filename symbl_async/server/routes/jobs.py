@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from ..problems import Problem, json_response
+from ..answers import json_response
+from ..problems import Problem
 from ..services import SERVICES, authenticate
 
 

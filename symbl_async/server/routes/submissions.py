@@ -14,10 +14,12 @@ from typing import Any
 import anyio
 from aiohttp import web
 
+from ..answers import json_response
 from ..bodies import defer_expectation, read_chunks, read_json, refuse_encoding, require_json
+from ..limits import JobLimitError, Reservation
 from ..media import check_content_type, check_signature
 from ..parameters import fallbacks, from_body, from_query
-from ..problems import Problem, bad_request, json_response
+from ..problems import Problem, bad_request
 from ..records import JobKind, NewJob
 from ..services import JOB_ID, SERVICES, Services, authenticate
 from ..spool import EmptyError, SpoolFullError, TooLargeError
@@ -25,6 +27,11 @@ from ..store import UnknownConversationError
 
 # "url" is a path of its own beside the ids; without this a PUT to it would look for a conversation of that name.
 _CONVERSATION = "{conversation_id:(?!url$)[^{}/]+}"
+
+# Checking more messages than this takes long enough to be felt by everybody else.
+_MANY_MESSAGES = 1000
+# Seconds; a hint only, because when a job ends cannot be known.
+_RETRY_AFTER = "1"
 
 _Submit = Callable[[web.Request, JobKind], Awaitable[web.Response]]
 
@@ -53,14 +60,13 @@ async def _submit_json(request: web.Request, kind: JobKind) -> web.Response:
     require_json(request)
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
-    with services.limits.reserve(account) as place, _receiving(services):
+    with _reserve(services, account) as place, _receiving(services):
         body = await read_json(
             request,
             max_bytes=settings.max_text_bytes if kind == "text" else settings.max_json_bytes,
             stall_timeout=settings.stall_timeout,
         )
         read = partial(from_body, kind, body, query, strict=settings.strict)
-        # Checking tens of thousands of messages takes long enough to be felt by everybody else.
         many = isinstance(body.get("messages"), list) and len(body["messages"]) > _MANY_MESSAGES
         parameters, messages, url = await anyio.to_thread.run_sync(read) if many else read()
         job = NewJob(
@@ -76,9 +82,6 @@ async def _submit_json(request: web.Request, kind: JobKind) -> web.Response:
     return answer
 
 
-_MANY_MESSAGES = 1000
-
-
 async def _submit_file(request: web.Request, kind: JobKind) -> web.Response:
     account = authenticate(request)
     services = request.app[SERVICES]
@@ -89,7 +92,7 @@ async def _submit_file(request: web.Request, kind: JobKind) -> web.Response:
     size = _check_framing(request, services)
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
-    with services.limits.reserve(account) as place, _receiving(services):
+    with _reserve(services, account) as place, _receiving(services):
         try:
             recording = await services.spool.receive(
                 read_chunks(request, stall_timeout=settings.stall_timeout),
@@ -146,6 +149,20 @@ def _check_framing(request: web.Request, services: Services) -> int | None:
 
 def _too_large(services: Services) -> Problem:
     return Problem(413, f"The upload is larger than the {services.spool.max_bytes} bytes that this server allows.")
+
+
+@contextmanager
+def _reserve(services: Services, account: str) -> Iterator[Reservation]:
+    try:
+        with services.limits.reserve(account) as place:
+            yield place
+    except JobLimitError as exc:
+        raise Problem(
+            429,
+            f"Limit of {exc.limit} unfinished jobs reached for this account; send this again when one has ended. "
+            "Whoever runs this server can raise job_limit.",
+            headers={"Retry-After": _RETRY_AFTER},
+        ) from None
 
 
 @contextmanager

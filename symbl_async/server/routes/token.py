@@ -6,8 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
+from ..answers import json_response
 from ..bodies import defer_expectation, read_json
-from ..problems import bad_request, json_response
+from ..problems import bad_request
 from ..services import SERVICES
 
 
