@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from typing import IO, TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
+from typing import IO, TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, Unpack
 
 from attrs import field, frozen
 
@@ -18,6 +18,8 @@ from ._parameters import check_content_type, check_conversation_id, check_params
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncBufferedIOBase, AsyncFileIO
+
+S = TypeVar("S")
 
 Kind = Literal["text", "audio", "video"]
 """The three families of operations."""
@@ -131,6 +133,10 @@ class TextSubmission:
             params=check_params("text", params),
         )
 
+    def appended_to(self, conversation_id: str) -> Self:
+        """Return the same submission as an append to *conversation_id*."""
+        return _changed(self, append_to=check_conversation_id(conversation_id))
+
 
 @frozen(init=False)
 class _MediaSubmission:
@@ -156,11 +162,13 @@ class _MediaSubmission:
             on_progress=on_progress,
         )
 
+    def appended_to(self, conversation_id: str) -> Self:
+        """Return the same submission as an append to *conversation_id*."""
+        return _changed(self, append_to=check_conversation_id(conversation_id))
+
     def with_progress(self, on_progress: Progress) -> Self:
         """Return the same submission with another *on_progress*."""
-        other = copy(self)
-        object.__setattr__(other, "on_progress", on_progress)
-        return other
+        return _changed(self, on_progress=on_progress)
 
 
 class AudioSubmission(_MediaSubmission):
@@ -184,6 +192,14 @@ class VideoSubmission(_MediaSubmission):
 
 
 Submission = TextSubmission | AudioSubmission | VideoSubmission
+
+
+def _changed(submission: S, **changes: object) -> S:
+    """Copy a frozen submission whose values were checked already."""
+    other = copy(submission)
+    for name, value in changes.items():
+        object.__setattr__(other, name, value)
+    return other
 
 
 def is_url(source: object) -> bool:

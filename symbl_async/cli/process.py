@@ -1,0 +1,124 @@
+"""``symbl-async process``: the main job, from files, folders and URLs to results and a report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import anyio
+from cyclopts import Parameter
+
+from .._batch import Outcome, source_name
+from .._media import find_media
+from ..errors import InvalidInputError
+from ..models.submission import is_url
+from . import render
+from .progress import Progress
+from .target import _TEMPORARY, BaseUrl, Local, Params, open_client, read_params
+
+Format = Literal["md", "srt", "json"]
+
+_FETCH = ("messages", "members", "action_items", "follow_ups", "questions", "topics")
+
+
+async def process(
+    *sources: str,
+    local: Local = None,
+    base_url: BaseUrl = None,
+    out: Annotated[Path | None, Parameter(help="Folder to write results and report.json to.")] = None,
+    format: Annotated[
+        list[Format] | None,
+        Parameter(negative=(), help="What to write to --out, md and json by default; can be given several times."),
+    ] = None,
+    fetch: Annotated[
+        list[str] | None,
+        Parameter(negative=(), help=f"Results to read, by default {', '.join(_FETCH)}; can be given several times."),
+    ] = None,
+    pattern: Annotated[str, Parameter(help="Which files of a folder to take.")] = "**/*",
+    param: Params = None,
+    job_timeout: Annotated[float | None, Parameter(help="Seconds that one job may take.")] = None,
+    quiet: Annotated[bool, Parameter(negative=(), help="No progress on stderr.")] = False,
+) -> int:
+    """Process files, folders and URLs: print what was said and found, per input, as it completes.
+
+    A bad input never stops the others; it is named on stderr, and the exit status is 1.
+
+    Args:
+        sources: Media and text files, folders, http(s) URLs.
+    """
+    if not sources and local not in (None, _TEMPORARY):
+        sources, local = (str(local),), _TEMPORARY  # `process --local calls` names the input, not a data folder
+    if not sources:
+        raise InvalidInputError("name at least one file, folder or URL to process")
+    inputs = list(_expand(sources, pattern))
+    if not inputs:
+        raise InvalidInputError(f"no audio or mp4 file was found in {', '.join(sources)}")
+    names = Names()
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+    async with open_client(base_url, local) as client:
+        batch = client.batch(inputs, fetch=fetch or _FETCH, job_timeout=job_timeout, **read_params(param))
+        with Progress(len(inputs), quiet=quiet) as progress:
+            async with batch:
+                async for outcome in batch:
+                    progress.done(source_name(outcome.source), outcome)
+                    if outcome.ok:
+                        await _write(outcome, names, out, format or ("md", "json"))
+    report = batch.report
+    if out is not None:
+        await anyio.Path(out / "report.json").write_text(report.to_json() + "\n", "utf-8")
+    for name, error in report.failures:
+        sys.stderr.write(f"failed: {name}: {error}\n")
+    if not quiet:
+        sys.stderr.write(f"{report.completed} of {report.inputs} completed in {report.seconds:.1f} s\n")
+    return 0 if report.ok else 1
+
+
+class Names:
+    """Names for output files: those of the inputs, made distinct."""
+
+    def __init__(self) -> None:
+        self._given: set[str] = set()
+
+    def name(self, source: Any) -> str:
+        """Return a file name for *source* that was not given before."""
+        base = Path(source_name(source)).name or "conversation"
+        name, number = base, 1
+        while name in self._given:
+            number += 1
+            name = f"{base}-{number}"
+        self._given.add(name)
+        return name
+
+
+async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequence[Format]) -> None:
+    name = names.name(outcome.source)
+    text = render.markdown(name, outcome.results)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+    if out is None:
+        return
+    for kind in formats:
+        if kind == "md":
+            content = text
+        elif kind == "srt":
+            content = render.srt(outcome.results.get("messages", ()))
+        else:
+            conversation = outcome.conversation.id if outcome.conversation else None
+            content = render.json_line({"source": name, "conversation_id": conversation, **outcome.results})
+        await anyio.Path(out / f"{name}.{kind}").write_text(content, "utf-8")
+
+
+def _expand(sources: Sequence[str], pattern: str) -> Iterator[str | Path]:
+    """Replace folders by the media in them; what is skipped there is said."""
+    for source in sources:
+        if not is_url(source) and Path(source).is_dir():
+            yield from find_media(source, pattern=pattern, on_skip=_skipped)
+        else:
+            yield source
+
+
+def _skipped(path: Path, reason: str) -> None:
+    sys.stderr.write(f"skipped: {path}: {reason}\n")
