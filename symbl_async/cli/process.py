@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from cyclopts import Parameter
@@ -18,9 +18,8 @@ from . import render
 from .progress import Progress
 from .target import _TEMPORARY, BaseUrl, Local, Params, open_client, read_params
 
-Format = Literal["md", "srt", "json"]
-
-_FETCH = ("messages", "members", "action_items", "follow_ups", "questions", "topics")
+_FORMATS = ("md", "srt", "json")
+_FETCH = "messages,members,action_items,follow_ups,questions,topics"
 
 
 async def process(
@@ -29,13 +28,9 @@ async def process(
     base_url: BaseUrl = None,
     out: Annotated[Path | None, Parameter(help="Folder to write results and report.json to.")] = None,
     format: Annotated[
-        list[Format] | None,
-        Parameter(negative=(), help="What to write to --out, md and json by default; can be given several times."),
-    ] = None,
-    fetch: Annotated[
-        list[str] | None,
-        Parameter(negative=(), help=f"Results to read, by default {', '.join(_FETCH)}; can be given several times."),
-    ] = None,
+        str, Parameter(metavar="md,srt,json", help="What to write to --out.")
+    ] = "md,json",
+    fetch: Annotated[str, Parameter(metavar="NAME,...", help="Results to read.")] = _FETCH,
     pattern: Annotated[str, Parameter(help="Which files of a folder to take.")] = "**/*",
     param: Params = None,
     job_timeout: Annotated[float | None, Parameter(help="Seconds that one job may take.")] = None,
@@ -55,17 +50,21 @@ async def process(
     inputs = list(_expand(sources, pattern))
     if not inputs:
         raise InvalidInputError(f"no audio or mp4 file was found in {', '.join(sources)}")
+    formats = _names(format)
+    unknown = [kind for kind in formats if kind not in _FORMATS]
+    if unknown:
+        raise InvalidInputError(f"--format takes {', '.join(_FORMATS)}, not {unknown[0]!r}")
     names = Names()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     async with open_client(base_url, local) as client:
-        batch = client.batch(inputs, fetch=fetch or _FETCH, job_timeout=job_timeout, **read_params(param))
+        batch = client.batch(inputs, fetch=_names(fetch), job_timeout=job_timeout, **read_params(param))
         with Progress(len(inputs), quiet=quiet) as progress:
             async with batch:
                 async for outcome in batch:
                     progress.done(source_name(outcome.source), outcome)
                     if outcome.ok:
-                        await _write(outcome, names, out, format or ("md", "json"))
+                        await _write(outcome, names, out, formats)
     report = batch.report
     if out is not None:
         await anyio.Path(out / "report.json").write_text(report.to_json() + "\n", "utf-8")
@@ -93,7 +92,7 @@ class Names:
         return name
 
 
-async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequence[Format]) -> None:
+async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequence[str]) -> None:
     name = names.name(outcome.source)
     text = render.markdown(name, outcome.results)
     sys.stdout.write(text + "\n")
@@ -118,6 +117,10 @@ def _expand(sources: Sequence[str], pattern: str) -> Iterator[str | Path]:
             yield from find_media(source, pattern=pattern, on_skip=_skipped)
         else:
             yield source
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _skipped(path: Path, reason: str) -> None:
