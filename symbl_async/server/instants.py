@@ -10,7 +10,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Far from the end of datetime's range, so that adding the length of a recording cannot overflow it.
 _LAST_YEAR = 9000
 # datetime accepts week dates and other forms that no caller of this API means.
-_FORM = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|z|[+-]\d\d(:?\d\d)?)?)?")
+_FORM = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|z|[+-]\d\d(:?\d\d)?)?)?")
 
 
 def now_ms() -> int:
@@ -24,17 +24,18 @@ def parse_instant(text: str) -> int:
     Raises:
         ValueError: *text* is not an instant of the years 1 to 9000.
     """
+    wrong = ValueError(f"not an instant: {text!r}")
     if not _FORM.fullmatch(text):
-        raise ValueError(text)
+        raise wrong
     try:
         moment = datetime.fromisoformat(text.upper())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         milliseconds = (moment.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
-    except OverflowError:
-        raise ValueError(text) from None
+    except (ValueError, OverflowError):
+        raise wrong from None
     if moment.year > _LAST_YEAR:
-        raise ValueError(text)
+        raise wrong
     return milliseconds
 
 

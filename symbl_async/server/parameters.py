@@ -76,9 +76,16 @@ def _boolean(name: str, value: Any) -> bool:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise bad_request(f'"{name}" has to be a number.')
-    return float(value)
+    wrong = bad_request(f'"{name}" has to be a number.')
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise wrong
+    try:
+        number = float(value)
+    except OverflowError:
+        raise wrong from None
+    if not math.isfinite(number):
+        raise wrong
+    return number
 
 
 def _threshold(name: str, value: Any) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import os
 import re
 from collections.abc import Callable, Iterable
@@ -18,6 +17,9 @@ MIB = 1024 * 1024
 GIB = 1024 * MIB
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# More than any size, time or number that means something.
+_LARGEST = 2**62
 
 _HOST_NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?\.?")
 
@@ -59,10 +61,11 @@ def _number(minimum: float, *, whole: bool = False) -> Callable[[Any, Attribute[
         if value is None:
             return
         wanted = "a whole number" if whole else "a number"
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
             raise ConfigurationError(f"{attribute.name} has to be {wanted}, not {value!r}.")
-        if value < minimum:
-            raise ConfigurationError(f"{attribute.name} has to be at least {minimum:g}, not {value!r}.")
+        # NaN is not at least anything.
+        if not minimum <= value < _LARGEST:
+            raise ConfigurationError(f"{attribute.name} has to be {minimum:g} or more, and finite, not {value!r}.")
 
     return check
 
