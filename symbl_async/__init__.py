@@ -12,15 +12,11 @@ A map of the package; imports point up only::
     cli, server, testing, _local   edges: command line, embedded server, test support
 """
 
-from ._batch import Batch, BatchReport, Outcome, OutcomeState
-from ._jobs.handle import JobHandle
-from ._jobs.watcher import JobWatcher
-from ._media import find_media
-from ._policy.settings import Polling, Retry, Timeouts
-from ._run import run
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from ._version import __version__
 from .client import SymblClient
-from .conversations import Conversation
 from .errors import (
     APIError,
     AuthenticationError,
@@ -45,9 +41,18 @@ from .errors import (
     UnexpectedResponseError,
     UploadStalledError,
 )
-from .models._inputs import ChannelMetadata, Entity, Message, Stream, Tracker
-from .models.job import Job, JobStatus
-from .models.submission import AudioSubmission, TextSubmission, VideoSubmission
+
+if TYPE_CHECKING:
+    from ._batch import Batch, BatchReport, Outcome, OutcomeState
+    from ._jobs.handle import JobHandle
+    from ._jobs.watcher import JobWatcher
+    from ._media import find_media
+    from ._policy.settings import Polling, Retry, Timeouts
+    from ._run import run
+    from .conversations import Conversation
+    from .models._inputs import ChannelMetadata, Entity, Message, Stream, Tracker
+    from .models.job import Job, JobStatus
+    from .models.submission import AudioSubmission, TextSubmission, VideoSubmission
 
 __all__ = [
     "APIError",
@@ -97,3 +102,43 @@ __all__ = [
     "find_media",
     "run",
 ]
+
+# Where the other names live. They are imported on first use: a program that submits one file and waits for it needs
+# neither batches nor the models of results, and what a start costs is paid by every worker process of its user.
+_HOMES = {
+    "AudioSubmission": ".models.submission",
+    "Batch": "._batch",
+    "BatchReport": "._batch",
+    "ChannelMetadata": ".models._inputs",
+    "Conversation": ".conversations",
+    "Entity": ".models._inputs",
+    "Job": ".models.job",
+    "JobHandle": "._jobs.handle",
+    "JobStatus": ".models.job",
+    "JobWatcher": "._jobs.watcher",
+    "Message": ".models._inputs",
+    "Outcome": "._batch",
+    "OutcomeState": "._batch",
+    "Polling": "._policy.settings",
+    "Retry": "._policy.settings",
+    "Stream": ".models._inputs",
+    "TextSubmission": ".models.submission",
+    "Timeouts": "._policy.settings",
+    "Tracker": ".models._inputs",
+    "VideoSubmission": ".models.submission",
+    "find_media": "._media",
+    "run": "._run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return __all__

@@ -138,7 +138,7 @@ class BatchReport:
         return msgspec.json.encode(asdict(self)).decode()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Item:
     source: Any
     index: int

@@ -1,4 +1,8 @@
-"""SymblClient: wiring and lifetime, nothing else."""
+"""SymblClient: wiring and lifetime, nothing else.
+
+What a program needs only once it uses it (batches, watchers, results) is imported there: the package's ``__init__``
+says why.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
 import anyio
-import anyio.abc
 from attrs import define, field
 
-from ._batch import Batch, Outcome
 from ._delivery.operations import AudioOperations, Submit, TextOperations, VideoOperations
 from ._delivery.slots import JobSlots
 from ._delivery.submitter import Submitter
 from ._jobs.handle import JobHandle, parse_handle
 from ._jobs.record import JobRecord
 from ._jobs.scheduler import Scheduler
-from ._jobs.watcher import JobWatcher
-from ._media import make_submission, upload_type
 from ._policy.clock import Clock, SystemClock
 from ._policy.limits import LearnedLimit
 from ._policy.schedule import Schedule
@@ -35,7 +35,6 @@ from ._transport.http import ConnectorFactory, HttpTransport, Transport
 from ._transport.session import Session, open_session
 from ._transport.source import BytesSource, OpenableSource, openable
 from ._version import __version__
-from .conversations import Conversation, Conversations
 from .errors import ClientStateError, InvalidInputError
 from .models._parameters import check_id
 from .models.job import Job
@@ -49,9 +48,13 @@ from .models.submission import (
 )
 
 if TYPE_CHECKING:
+    import anyio.abc
     from _typeshed import StrPath
 
+    from ._batch import Batch, Outcome
+    from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
+    from .conversations import Conversation, Conversations
     from .server import Server, ServerSettings
 
 _USER_AGENT = f"symbl_async/{__version__} Python/{platform.python_version()}"
@@ -69,7 +72,7 @@ class ClientOptions(TypedDict, total=False):
     clock: Clock | None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Parts:
     """The layers of an open client."""
 
@@ -83,14 +86,12 @@ class _Parts:
     audio: AudioOperations = field(init=False)
     video: VideoOperations = field(init=False)
     jobs: Jobs = field(init=False)
-    conversations: Conversations = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.text = TextOperations(self.submit)
         self.audio = AudioOperations(self.submit)
         self.video = VideoOperations(self.submit)
         self.jobs = Jobs(self.session, self.scheduler)
-        self.conversations = Conversations(self.session.read)
 
 
 class Jobs:
@@ -345,7 +346,9 @@ class SymblClient:
     @property
     def conversations(self) -> Conversations:
         """The account's conversations."""
-        return self._open_parts().conversations
+        from .conversations import Conversations
+
+        return Conversations(self._open_parts().session.read)
 
     @property
     def server(self) -> Server:
@@ -379,11 +382,15 @@ class SymblClient:
             TransportError: It could not be sent.
             SubmitUncertainError: It was sent, but no usable answer came back.
         """
+        from ._media import make_submission
+
         self._open_parts()
         return await self._submit(await make_submission(source, params))
 
     def conversation(self, conversation_id: str) -> Conversation:
         """Return a reference to a conversation; the server is not asked."""
+        from .conversations import Conversation
+
         return Conversation(check_id("conversation id", conversation_id), self._open_parts().session.read)
 
     def job(self, job_id: str, conversation_id: str | None = None) -> JobHandle:
@@ -405,6 +412,8 @@ class SymblClient:
 
     def watch(self, jobs: Iterable[JobHandle | str] = (), *, keep_open: bool = False) -> JobWatcher:
         """Return a ``JobWatcher`` for many jobs; see there."""
+        from ._jobs.watcher import JobWatcher
+
         return JobWatcher(self, jobs, keep_open=keep_open)
 
     def batch(
@@ -428,6 +437,8 @@ class SymblClient:
         Raises:
             InvalidInputError: A name cannot be fetched or a timeout is not positive.
         """
+        from ._batch import Batch
+
         return Batch(
             self,
             sources,
@@ -515,6 +526,8 @@ def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> tuple[R
         return _with_json(build_media_url(kind, submission.url, submission.params, submission.append_to))
     source = submission.source
     assert source is not None  # noqa: S101 - a media submission has a source or a URL
+    from ._media import upload_type
+
     content_type = upload_type(kind, source, submission.content_type)
     request = build_media_file(kind, submission.params, content_type, submission.append_to)
     return request, openable(source, readers)

@@ -12,14 +12,14 @@ from attrs import define, field
 from ..errors import ClientStateError
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Lane:
     busy: bool = True
     queue: deque[anyio.Event] = field(factory=deque)
     stopped: set[anyio.Event] = field(factory=set)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class AppendLanes:
     """One lane per conversation that has calls under way."""
 

@@ -14,7 +14,7 @@ from .._policy.limits import LearnedLimit
 from ..errors import SymblError
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class JobSlots:
     """A slot is taken before a submission goes out and held until its job is terminal or lost.
 

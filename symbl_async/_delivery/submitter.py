@@ -26,7 +26,7 @@ from .lanes import AppendLanes
 from .slots import JobSlots
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Submitter:
     """The one way a submission leaves the client.
 

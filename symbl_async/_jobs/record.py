@@ -24,7 +24,7 @@ class Listener(Protocol):
         ...
 
 
-@define(eq=False, weakref_slot=True)
+@define(eq=False, repr=False)
 class JobRecord:
     """The one shared view of a job.
 
@@ -60,7 +60,7 @@ class JobRecord:
                 listener.changed(self)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Inbox:
     """A listener that keeps what it is told until somebody takes it.
 
@@ -70,7 +70,7 @@ class Inbox:
 
     every: bool = False
     _items: deque[Job | SymblError] = field(init=False, factory=deque)
-    news: anyio.Event = field(init=False, factory=anyio.Event)
+    news: anyio.Event = field(init=False, factory=lambda: anyio.Event())
 
     def changed(self, record: JobRecord) -> None:
         """Keep the snapshot."""

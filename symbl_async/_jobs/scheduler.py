@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 import anyio
-import anyio.abc
 from attrs import define, field
 
 from .._policy.clock import Clock
@@ -46,7 +45,7 @@ class PollStats:
     largest_lag: float = 0.0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Scheduler:
     """Polls the jobs of one client."""
 
@@ -57,7 +56,7 @@ class Scheduler:
     stats: PollStats = field(factory=PollStats)
     # Whoever is interested holds the record; the schedule alone does not keep a job alive.
     _records: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
-    _wake: anyio.Event = field(init=False, factory=anyio.Event)
+    _wake: anyio.Event = field(init=False, factory=lambda: anyio.Event())
     _odd_statuses: set[str] = field(init=False, factory=set)
 
     def record(self, job_id: str, conversation_id: str | None = None, *, accepted: bool = False) -> JobRecord:

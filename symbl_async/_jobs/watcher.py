@@ -44,7 +44,7 @@ class WatcherStats:
     in_flight: int
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Watched:
     record: JobRecord
     timer: Timer | None = None

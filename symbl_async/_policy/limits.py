@@ -7,7 +7,7 @@ from attrs import define, field
 _CREEP = 0.25
 
 
-@define
+@define(eq=False, repr=False)
 class LearnedLimit:
     """The account's job limit as far as it is known.
 

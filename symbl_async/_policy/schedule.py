@@ -30,7 +30,7 @@ class Missing(Enum):
     LOST = "lost"
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Entry:
     added_at: float
     due_at: float
@@ -42,7 +42,7 @@ class _Entry:
     misses: int = 0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Schedule:
     """The poll schedule of one client.
 

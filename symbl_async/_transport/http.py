@@ -60,7 +60,7 @@ async def _one_request(request: aiohttp.ClientRequest, handler: aiohttp.ClientHa
         raise _CutError from None
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class HttpTransport:
     """The aiohttp adapter: one pool for submissions, one for polls, tokens and results.
 

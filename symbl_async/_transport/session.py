@@ -17,7 +17,7 @@ from .token import Secret, TokenCache
 from .upload import Body
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Session:
     """What the layers above call: requests in, answers out, errors typed.
 
@@ -77,7 +77,7 @@ class Session:
         return attempt < self.retry.attempts and self.budget.spend()
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Credentials:
     """What the client identifies itself with: an id and secret pair, or a token handed in."""
 

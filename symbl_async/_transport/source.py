@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import aiofiles
 import anyio
 
 from ..errors import InvalidInputError, ResourceError
@@ -124,6 +123,8 @@ class PathSource:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[int, Reader]]:
         """Open the file; its size, modification time and inode are taken from the descriptor."""
+        import aiofiles  # not needed by programs that send text only, and slow to import
+
         with _file_errors(self.name):
             # Non-blocking, so that a FIFO without a writer is refused by the check below and does not hang here.
             file = await aiofiles.open(self._path, "rb", buffering=0, executor=self._executor, opener=_open_nonblocking)

@@ -33,11 +33,11 @@ class Secret:
         raise TypeError("a Secret is not pickled")
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class _Flight:
     """One renewal that several callers may wait for."""
 
-    done: anyio.Event = field(factory=anyio.Event)
+    done: anyio.Event = field(factory=lambda: anyio.Event())
     token: str | None = None
     error: SymblError | None = None
 
@@ -47,7 +47,7 @@ def _margin(lifetime: float) -> float:
     return min(60.0, lifetime / 10)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class TokenCache:
     """Holds the current token of one client.
 

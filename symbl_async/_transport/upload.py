@@ -18,7 +18,7 @@ CommitMark = Callable[[], Awaitable[None]]
 """Awaited once per attempt when only the last chunk is left; what it raises keeps that chunk back."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Body:
     """One attempt's body.
 

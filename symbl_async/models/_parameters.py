@@ -6,7 +6,6 @@ they are placed (body or query) is the protocol's business.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -134,6 +133,8 @@ def instant_text(what: str, value: object) -> str:
 def _unknown(kind: str, name: str, table: Mapping[str, object]) -> str:
     if kind == "text" and name in _MEDIA:
         return f"{name} is a parameter of audio and video, not of text"
+    import difflib  # costs more to import than the rest of this module, and only mistakes need it
+
     near = difflib.get_close_matches(name, [*table, "extra"], n=1)
     hint = f"; did you mean {near[0]}?" if near else "; send undocumented members through extra={...}"
     return f"unknown parameter {name}{hint}"
