@@ -47,7 +47,7 @@ class TextOperations:
         """
         return await self._submit(TextSubmission(messages, **params))
 
-    async def append(self, conversation_id: str, messages: Messages, **params: Unpack[TextParams]) -> JobHandle:
+    async def append(self, conversation_id: str | None, messages: Messages, **params: Unpack[TextParams]) -> JobHandle:
         """Append messages to the conversation *conversation_id*; otherwise like ``submit``.
 
         Calls for one conversation go out one at a time, in the order of the calls.
@@ -88,7 +88,7 @@ class _MediaOperations:
         """
         return await self._submit(self._submission(_file(source, self._name), **params))
 
-    async def append(self, conversation_id: str, source: Source, **params: Unpack[FileParams]) -> JobHandle:
+    async def append(self, conversation_id: str | None, source: Source, **params: Unpack[FileParams]) -> JobHandle:
         """Upload a recording into the conversation *conversation_id*; otherwise like ``submit``.
 
         Calls for one conversation go out one at a time, in the order of the calls.
@@ -122,7 +122,7 @@ class _MediaOperations:
         """
         return await self._submit(self._submission(_address(url), **params))
 
-    async def append_url(self, conversation_id: str, url: str, **params: Unpack[MediaParams]) -> JobHandle:
+    async def append_url(self, conversation_id: str | None, url: str, **params: Unpack[MediaParams]) -> JobHandle:
         """Have the service fetch a recording into the conversation *conversation_id*; otherwise like ``submit_url``.
 
         Calls for one conversation go out one at a time, in the order of the calls.
@@ -151,7 +151,8 @@ class VideoOperations(_MediaOperations):
     _name = "video"
 
 
-def _given(conversation_id: str) -> str:
+def _given(conversation_id: str | None) -> str:
+    # ``handle.conversation_id`` is None for a handle made of a bare job id, so None is taken here and refused clearly.
     if conversation_id is None:
         raise InvalidInputError("append needs the id of a conversation; submit makes a new one")
     return conversation_id

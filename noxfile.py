@@ -1,0 +1,63 @@
+"""Checks, by name: ``nox`` runs lint, types, imports and tests; ``nox -s examples``, ``nox -s bench`` and others on ask."""
+
+import nox
+
+nox.needs_version = ">=2026.2"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "imports", "tests"]
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+PROJECT = nox.project.load_toml("pyproject.toml")
+EXAMPLES = ("one_file", "append", "folder", "web_handler")
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    session.install(".[local]", *nox.project.dependency_groups(PROJECT, *groups))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("codespell")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    install(session, "types", "test")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    install(session, "lint")
+    session.run("lint-imports")
+    session.run("deptry", ".")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    install(session, "test")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "report", "--skip-covered")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    install(session)
+    for name in EXAMPLES:
+        session.run("python", f"examples/{name}.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
