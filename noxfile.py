@@ -1,4 +1,4 @@
-"""Checks, by name: ``nox`` runs lint, types, imports and tests; ``nox -s examples``, ``nox -s bench`` and others on ask."""
+"""Checks, by name: ``nox`` runs lint, types, imports and tests; ``nox -s examples`` and others on ask."""
 
 import nox
 

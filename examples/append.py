@@ -1,27 +1,23 @@
 """Build one conversation from several parts: a text, then a recording, then more text.
 
-python examples/append.py
+Run it with: python examples/append.py
 """
 
 from symbl_async import Message, SymblClient, run
+
+OPENING = [
+    Message("Welcome back. Did the prototype survive the drop test?", name="Ines"),
+    Message("It did. I'll send you the photos this evening.", name="Teo"),
+]
+CLOSING = [Message("Let's talk again on Monday.", name="Ines")]
 
 
 async def main() -> None:
     """Append twice; parts are worked off in the order of the calls, so only the last needs waiting for."""
     async with SymblClient.local() as client:
-        handle = await client.text.submit(
-            [
-                Message(
-                    "Welcome back. Did the prototype survive the drop test?", name="Ines", user_id="ines@example.com"
-                ),
-                Message("It did. I'll send you the photos this evening.", name="Teo", user_id="teo@example.com"),
-            ],
-            name="Prototype review",
-        )
-        conversation_id = handle.conversation_id
-        assert conversation_id is not None
-        await client.audio.append(conversation_id, "examples/media/librivox_sense_0880.wav")
-        last = await client.text.append(conversation_id, [Message("Let's talk again on Monday.", name="Ines")])
+        handle = await client.text.submit(OPENING, name="Prototype review")
+        await client.audio.append(handle.conversation_id, "examples/media/librivox_sense_0880.wav")
+        last = await client.text.append(handle.conversation_id, CLOSING)
 
         conversation = await last.wait(timeout=600)
         print((await conversation.get()).name)

@@ -1,6 +1,6 @@
 """Process every recording in a folder, as completed; a bad file does not stop the others.
 
-python examples/folder.py [FOLDER]
+Run it with: python examples/folder.py [FOLDER]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Transcribe one recording with an embedded server: no account, no network.
 
-python examples/one_file.py [FILE]
+Run it with: python examples/one_file.py [FILE]
 """
 
 import sys

@@ -1,13 +1,13 @@
 """Use one client inside an aiohttp application: upload to your own handler, get the transcript back.
 
-    python examples/web_handler.py
+Run it with: python examples/web_handler.py
 
 The program calls itself once to show the answer. In a real application `make_app` is all you need.
 """
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
+import aiofiles
 import aiohttp
 from aiohttp import web
 
@@ -53,10 +53,10 @@ async def main() -> None:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
-        data = Path("examples/media/librivox_sense_0870.wav").read_bytes()
         async with (
+            aiofiles.open("examples/media/librivox_sense_0870.wav", "rb") as file,
             aiohttp.ClientSession() as session,
-            session.post(f"http://{host}:{port}/transcribe", data=data) as answer,
+            session.post(f"http://{host}:{port}/transcribe", data=await file.read()) as answer,
         ):
             print(answer.status, await answer.json())
     finally:
