@@ -1,0 +1,140 @@
+"""Composes the analyses into a language engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from ..base import Analysis, Insight, LanguageOptions, Line, LineAnalysis, Phrase, Speaker
+from .actions import Task, find_assignee, find_task
+from .dates import find_due, parse_reference
+from .lexicon import FILLERS
+from .phrases import read_phrase
+from .questions import question_score
+from .sentences import split_sentences
+from .sentiment import NEUTRAL, read_sentiment
+from .tokens import Token, tokenize
+from .topics import find_topics
+
+_INNER_END: Final = re.compile(r"[.!?\u2026][\"')\]\u201d]*\s+\S")
+_LEADING_FILLERS: Final = re.compile(
+    r"^(?:(?:um+|uh+|er+m?|hmm+|mm+|ok|okay|so|well|yeah|yep|right|alright|and|but|oh|ah)\b[,.]?\s+)+", re.IGNORECASE
+)
+_CLEANED_SUBJECTS: Final = frozenset(
+    [
+        "i",
+        "i'll",
+        "i'm",
+        "i've",
+        "we",
+        "we'll",
+        "we're",
+        "you",
+        "you'll",
+        "please",
+        "let",
+        "let's",
+        "can",
+        "could",
+        "would",
+    ]
+)
+
+
+class RuleLanguage:
+    """The built-in language engine: rules for English, sentences for every language.
+
+    Other languages than English get neutral sentiment, no insights and no topics.
+    """
+
+    def split(self, text: str) -> Sequence[str]:
+        """Cut *text* into sentences; joining them with a space gives the words of *text* again."""
+        return split_sentences(text)
+
+    def analyse(self, lines: Sequence[Line], options: LanguageOptions, *, earlier: Sequence[str] = ()) -> Analysis:
+        """Analyse the *lines* of one job; *earlier* texts of the conversation count for topics only."""
+        if not options.language.lower().startswith("en"):
+            return Analysis(tuple(LineAnalysis(NEUTRAL) for _ in lines), (), ())
+        people = tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
+        known = frozenset(first for person in people if (first := _first_name(person)))
+        reader = _Reader(people, known, parse_reference(options.reference_time), _day_first(options.language))
+        per_line: list[LineAnalysis] = []
+        insights: list[Insight] = []
+        for index, line in enumerate(lines):
+            found = list(reader.read(line, index))
+            insights.extend(insight for insight, _ in found)
+            phrases = tuple(phrase for _, phrase in found if phrase is not None) if options.detect_phrases else ()
+            per_line.append(LineAnalysis(read_sentiment(line.text), phrases))
+        topics = find_topics([*earlier, *(line.text for line in lines)], names=known)
+        return Analysis(tuple(per_line), tuple(insights), topics)
+
+
+class _Reader:
+    """Reads the insights of lines, given what is known of the whole conversation."""
+
+    def __init__(
+        self, people: Sequence[Speaker], known: frozenset[str], reference: datetime | None, day_first: bool
+    ) -> None:
+        self._people = people
+        self._known = known
+        self._reference = reference
+        self._day_first = day_first
+
+    def read(self, line: Line, index: int) -> Iterator[tuple[Insight, Phrase | None]]:
+        """Yield the insights of a line with their phrases; a line that holds several sentences may have several."""
+        sentences = split_sentences(line.text) if _INNER_END.search(line.text) else [line.text.strip()]
+        for sentence in sentences:
+            tokens = tokenize(sentence)
+            task = find_task(tokens, self._known)
+            if task is not None:
+                yield self._task(task, sentence, tokens, line, index)
+            elif score := question_score(tokens, self._known):
+                yield Insight("question", clean(sentence), index, score), None
+
+    def _task(
+        self, task: Task, sentence: str, tokens: Sequence[Token], line: Line, index: int
+    ) -> tuple[Insight, Phrase]:
+        due = find_due(sentence, self._reference, day_first=self._day_first) if self._reference else None
+        insight = Insight(
+            kind=task.kind,
+            text=clean(sentence),
+            line=index,
+            score=task.score,
+            definitive=task.definitive,
+            assignee=find_assignee(task, line.speaker, self._people),
+            due=due,
+        )
+        return insight, read_phrase(sentence, tokens, task.verb)
+
+
+def clean(sentence: str) -> str:
+    """Drop what a speaker says before getting to the point: "Um, so I'll call" becomes "I'll call".
+
+    The rest must begin with a word that can open a sentence, else nothing is dropped.
+    """
+    rest = _LEADING_FILLERS.sub("", sentence)
+    if (
+        rest == sentence
+        or rest.split(maxsplit=1)[0].lower().replace("\u2019", "'").rstrip(",") not in _CLEANED_SUBJECTS
+    ):
+        return sentence
+    return rest[0].upper() + rest[1:] if sentence[0].isupper() else rest
+
+
+def _first_name(person: Speaker) -> str | None:
+    parts = person.name.lower().split()
+    # "Speaker 2" and addresses are labels, not names that somebody would say.
+    return (
+        parts[0]
+        if parts
+        and parts[0].isalpha()
+        and parts[0] not in ("speaker", "channel", "unknown", "user")
+        and parts[0] not in FILLERS
+        else None
+    )
+
+
+def _day_first(language: str) -> bool:
+    return language.lower() not in ("en", "en-us")
