@@ -54,11 +54,12 @@ async def process(
     unknown = [kind for kind in formats if kind not in _FORMATS]
     if unknown:
         raise InvalidInputError(f"--format takes {', '.join(_FORMATS)}, not {unknown[0]!r}")
+    params = read_params(param)
     names = Names()
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     async with open_client(base_url, local) as client:
-        batch = client.batch(inputs, fetch=_names(fetch), job_timeout=job_timeout, **read_params(param))
+        batch = client.batch(inputs, fetch=_names(fetch), job_timeout=job_timeout, **params)
         with Progress(len(inputs), quiet=quiet) as progress:
             async with batch:
                 async for outcome in batch:

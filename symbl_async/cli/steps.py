@@ -21,8 +21,9 @@ async def submit(source: str, *, base_url: BaseUrl = None, param: Params = None)
     Args:
         source: A media or text file, or an http(s) URL of one.
     """
+    params = read_params(param)
     async with open_client(base_url, None) as client:
-        _print_handle(await client.submit(source, **read_params(param)))
+        _print_handle(await client.submit(source, **params))
     return 0
 
 
@@ -33,8 +34,8 @@ async def append(conversation: str, source: str, *, base_url: BaseUrl = None, pa
         conversation: Id of the conversation.
         source: A media or text file, or an http(s) URL of one.
     """
+    submission = await make_submission(source, read_params(param))
     async with open_client(base_url, None) as client:
-        submission = await make_submission(source, read_params(param))
         _print_handle(await client.submit(submission.appended_to(conversation)))
     return 0
 
@@ -45,8 +46,9 @@ async def status(*jobs: str, base_url: BaseUrl = None) -> int:
     Args:
         jobs: Job ids.
     """
+    _check_some(jobs)
     async with open_client(base_url, None) as client:
-        for job_id in _some(jobs):
+        for job_id in jobs:
             _print_job(await client.jobs.get(job_id))
     return 0
 
@@ -61,9 +63,10 @@ async def wait(
     Args:
         jobs: Job ids.
     """
+    _check_some(jobs)
     done = True
     async with open_client(base_url, None) as client, client.watch() as watcher:
-        watcher.add(*_some(jobs), timeout=timeout)
+        watcher.add(*jobs, timeout=timeout)
         async for job in watcher:
             _print_job(job)
             done = done and job.ok
@@ -95,10 +98,9 @@ async def show(
     return 0
 
 
-def _some(jobs: tuple[str, ...]) -> tuple[str, ...]:
+def _check_some(jobs: tuple[str, ...]) -> None:
     if not jobs:
         raise InvalidInputError("name at least one job id")
-    return jobs
 
 
 def _print_handle(handle: JobHandle) -> None:

@@ -1,0 +1,201 @@
+"""The command line as a user meets it: in a process of its own, against the real server on a timer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from symbl_async import __version__
+from symbl_async.testing import Fault, TestServer, serve
+
+MEDIA = Path(__file__).parent.parent / "examples" / "media"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[TestServer]:
+    """The real server; jobs complete at once."""
+    async with serve(job_seconds=0) as server:
+        yield server
+
+
+def environment(server: TestServer | None) -> dict[str, str]:
+    """Return an environment that names *server*, and no other."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SYMBL_")}
+    if server is not None:
+        clean |= {
+            "SYMBL_BASE_URL": server.url,
+            "SYMBL_APP_ID": server.app_id,
+            "SYMBL_APP_SECRET": server.app_secret,
+        }
+    return clean
+
+
+async def run(server: TestServer | None, *arguments: str) -> tuple[int, str, str]:
+    """Run one command and return its status, stdout and stderr."""
+    command = [sys.executable, "-m", "symbl_async", *arguments]
+    done = await anyio.run_process(command, env=environment(server), check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def test_process_prints_and_writes_results(server: TestServer, tmp_path: Path) -> None:
+    """Results go to stdout and to the folder in each format asked for, with a report; progress goes to stderr."""
+    out = tmp_path / "out"
+    status, stdout, stderr = await run(
+        server, "process", str(MEDIA / "jfk.flac"), "--out", str(out), "--format", "md,srt,json"
+    )
+    assert status == 0, stderr
+    assert stdout.startswith("# jfk.flac\n")
+    assert "[1/1]" in stderr
+    assert {path.name for path in out.iterdir()} == {
+        "jfk.flac.md",
+        "jfk.flac.srt",
+        "jfk.flac.json",
+        "report.json",
+    }
+    assert json.loads((out / "report.json").read_text("utf-8"))["states"] == {"completed": 1}
+    assert json.loads((out / "jfk.flac.json").read_text("utf-8"))["messages"]
+    assert " --> " in (out / "jfk.flac.srt").read_text("utf-8")
+
+
+async def test_bad_input_does_not_stop_the_others(server: TestServer, tmp_path: Path) -> None:
+    """The exit status is 1, every failed input is named on stderr with its reason, the good one is done."""
+    wrong = tmp_path / "notes.mp3"
+    wrong.write_text("only words", "utf-8")
+    status, stdout, stderr = await run(
+        server, "process", str(wrong), str(tmp_path / "absent.wav"), str(MEDIA / "jfk.flac"), "--quiet"
+    )
+    assert status == 1
+    assert stdout.startswith("# jfk.flac\n")
+    assert f"failed: {tmp_path / 'absent.wav'}: {tmp_path / 'absent.wav'} does not exist" in stderr
+    assert f"failed: {wrong}: " in stderr
+    assert "[1/3]" not in stderr
+
+
+async def test_folder_is_walked_and_what_is_skipped_is_said(server: TestServer, tmp_path: Path) -> None:
+    """A folder gives its media, in order; other files are named as skipped."""
+    for name in ("b.wav", "a.wav"):
+        (tmp_path / name).write_bytes((MEDIA / "librivox_sense_0880.wav").read_bytes())
+    (tmp_path / "list.csv").write_text("x", "utf-8")
+    status, stdout, stderr = await run(server, "process", str(tmp_path))
+    assert status == 0
+    assert sorted(line for line in stdout.splitlines() if line.startswith("# ")) == ["# a.wav", "# b.wav"]
+    assert f"skipped: {tmp_path / 'list.csv'}: not audio or mp4 by its name" in stderr
+
+
+async def test_unknown_parameter_is_refused_before_anything_is_sent(server: TestServer) -> None:
+    """A misspelt parameter ends with its name and the nearest known one."""
+    status, stdout, stderr = await run(server, "process", str(MEDIA / "jfk.flac"), "--param", "langage_code=en-US")
+    assert status == 1
+    assert stdout == ""
+    assert "did you mean language_code?" in stderr
+    assert not [entry for entry in server.ledger if entry.operation == "submit_audio"]
+
+
+async def test_steps_work_one_by_one(server: TestServer, tmp_path: Path) -> None:
+    """Submit, append, status, wait and show, joined by the ids that they print as JSON lines."""
+    talk = tmp_path / "talk.txt"
+    talk.write_text("Ines: The pump stopped.\nTeo: Since when?\n", "utf-8")
+    status, stdout, stderr = await run(server, "submit", str(talk), "--param", "name=Pump")
+    assert status == 0, stderr
+    first = json.loads(stdout)
+    status, stdout, _ = await run(server, "append", first["conversation_id"], str(talk))
+    second = json.loads(stdout)
+    assert second["conversation_id"] == first["conversation_id"]
+    assert second["job_id"] != first["job_id"]
+    status, stdout, _ = await run(server, "wait", first["job_id"], second["job_id"])
+    assert status == 0
+    assert {json.loads(line)["status"] for line in stdout.splitlines()} == {"completed"}
+    status, stdout, _ = await run(server, "status", first["job_id"])
+    assert json.loads(stdout) == {"job_id": first["job_id"], "status": "completed"}
+    status, stdout, _ = await run(server, "show", first["conversation_id"])
+    assert stdout.startswith("# Pump\n")
+    assert "**Ines:** The pump stopped." in stdout
+    status, stdout, _ = await run(server, "show", first["conversation_id"], "--format", "json")
+    assert len(json.loads(stdout)["messages"]) == 4
+    status, stdout, _ = await run(server, "show", first["conversation_id"], "--format", "srt")
+    assert stdout.startswith("1\n00:00:00,000 --> ")
+
+
+async def test_failed_job_is_told_with_its_reason(tmp_path: Path) -> None:
+    """`wait` exits with 1 and prints the reason that the server gives."""
+    async with serve(job_seconds=0, faults=[Fault("submit_audio", 1, "fail:no sound in it")]) as server:
+        status, stdout, _ = await run(server, "submit", str(MEDIA / "jfk.flac"))
+        status, stdout, _ = await run(server, "wait", json.loads(stdout)["job_id"])
+        assert status == 1
+        assert json.loads(stdout)["error"] == "no sound in it"
+        status, stdout, stderr = await run(server, "process", str(MEDIA / "jfk.flac"))
+        assert status == 0, stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["process"], "name at least one"),
+        (["process", "x.wav", "--format", "pdf"], "--format takes md, srt, json"),
+        (["process", "x.wav", "--param", "name"], "--param takes NAME=VALUE"),
+        (["process", "x.wav", "--local", "--base-url", "http://127.0.0.1:1"], "exclude each other"),
+        (["status"], "name at least one job id"),
+        (["status", "x", "--bogus"], "Unknown option"),
+        (["status", "x"], "SYMBL_BASE_URL"),
+        (["process", "x.wav"], "symbl-async serve"),
+    ],
+)
+async def test_misuse_exits_with_2_and_says_what_to_do(arguments: list[str], said: str) -> None:
+    """Usage and configuration problems are one readable message on stderr, never a traceback."""
+    status, stdout, stderr = await run(None, *arguments)
+    assert status == 2
+    assert stdout == ""
+    assert said in stderr
+    assert "Traceback" not in stderr
+
+
+async def test_wrong_credentials_and_absent_server_are_readable(server: TestServer) -> None:
+    """Neither shows a traceback; the secret is not shown."""
+    env = environment(server) | {"SYMBL_APP_SECRET": "canary-3141"}
+    done = await anyio.run_process([sys.executable, "-m", "symbl_async", "status", "x"], env=env, check=False)
+    assert done.returncode == 1
+    assert b"401" in done.stderr
+    assert b"canary-3141" not in done.stderr + done.stdout
+    env["SYMBL_BASE_URL"] = "http://127.0.0.1:1"
+    done = await anyio.run_process([sys.executable, "-m", "symbl_async", "status", "x"], env=env, check=False)
+    assert done.returncode == 1
+    assert b"nothing answers at 127.0.0.1:1" in done.stderr
+
+
+async def test_version_and_help() -> None:
+    """Both go to stdout with status 0."""
+    assert (await run(None, "--version"))[:2] == (0, f"{__version__}\n")
+    status, stdout, _ = await run(None, "process", "--help")
+    assert status == 0
+    assert "--local" in stdout
+
+
+async def test_serve_points_a_client_here_and_stops_on_a_signal(tmp_path: Path) -> None:
+    """Stdout has the three lines to export; a client that follows them works; SIGTERM ends the server with status 0."""
+    command = [sys.executable, "-m", "symbl_async", "serve", "--port", "0", "--data", str(tmp_path / "data")]
+    async with await anyio.open_process(command, env=environment(None), stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        printed = b""
+        with anyio.fail_after(60):
+            while printed.count(b"\n") < 3:
+                printed += await process.stdout.receive()
+        exported = dict(line.removeprefix("export ").split("=", 1) for line in printed.decode().splitlines())
+        assert set(exported) == {"SYMBL_BASE_URL", "SYMBL_APP_ID", "SYMBL_APP_SECRET"}
+        talk = tmp_path / "talk.txt"
+        talk.write_text("Please call the plumber.\n", "utf-8")
+        done = await anyio.run_process(
+            [sys.executable, "-m", "symbl_async", "process", str(talk)], env=environment(None) | exported, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert b"Please call the plumber." in done.stdout
+        process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(30):
+            assert await process.wait() == 0
