@@ -35,6 +35,7 @@ def encoded(container: str, codec: str, samples: np.ndarray, rate: int = RATE) -
     target = io.BytesIO()
     with av.open(target, "w", format=container) as output:
         stream = output.add_stream(codec, rate=rate, layout="mono")
+        stream.codec_context.bit_rate = 96_000
         resampler = av.AudioResampler(
             format=stream.format, layout="mono", rate=rate, frame_size=stream.frame_size or 1024
         )

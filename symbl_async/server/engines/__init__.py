@@ -1,0 +1,1 @@
+"""The engines: decoding, speech recognition and language analysis, and the vocabulary they share."""
