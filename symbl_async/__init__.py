@@ -16,7 +16,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .client import SymblClient
 from .errors import (
     APIError,
     AuthenticationError,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from ._media import find_media
     from ._policy.settings import Polling, Retry, Timeouts
     from ._run import run
+    from .client import SymblClient
     from .conversations import Conversation
     from .models._inputs import ChannelMetadata, Entity, Message, Stream, Tracker
     from .models.job import Job, JobStatus
@@ -103,8 +103,8 @@ __all__ = [
     "run",
 ]
 
-# Where the other names live. They are imported on first use: a program that submits one file and waits for it needs
-# neither batches nor the models of results, and what a start costs is paid by every worker process of its user.
+# Where the other names live. They are imported on first use: a program that only names the package (to catch its errors,
+# to declare a setting) does not pay for an HTTP client, and one that sends a file does not pay for batches and results.
 _HOMES = {
     "AudioSubmission": ".models.submission",
     "Batch": "._batch",
@@ -122,6 +122,7 @@ _HOMES = {
     "Polling": "._policy.settings",
     "Retry": "._policy.settings",
     "Stream": ".models._inputs",
+    "SymblClient": ".client",
     "TextSubmission": ".models.submission",
     "Timeouts": "._policy.settings",
     "Tracker": ".models._inputs",
