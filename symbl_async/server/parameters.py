@@ -25,6 +25,7 @@ Reading = Callable[[str, Any], Any]
 NOT_HONOURED_YET = frozenset(
     {
         "conversationType",
+        "customVocabulary",
         "detectEntities",
         "diarizationSpeakerCount",
         "enableAllTrackers",
