@@ -103,8 +103,8 @@ __all__ = [
     "run",
 ]
 
-# Where the other names live. They are imported on first use: a program that only names the package (to catch its errors,
-# to declare a setting) does not pay for an HTTP client, and one that sends a file does not pay for batches and results.
+# Where the other names live. They are imported on first use: a program that only names the package (to catch its
+# errors, say) does not pay for an HTTP client, and one that sends a file does not pay for batches and results.
 _HOMES = {
     "AudioSubmission": ".models.submission",
     "Batch": "._batch",
