@@ -5,7 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import aclosing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +30,7 @@ from attrs import asdict, define, field, frozen
 from ._jobs.handle import JobHandle, failure_text
 from ._jobs.watcher import JobWatcher
 from ._media import make_submission
+from ._transport.calls import Call
 from .conversations import Conversation, check_fetch
 from .errors import (
     APIError,
@@ -37,6 +49,8 @@ from .models.submission import AudioSubmission, Submission, TextSubmission, Vide
 
 if TYPE_CHECKING:
     from .client import SymblClient
+
+_END: Any = object()
 
 _READY = 16
 """Outcomes that may wait for the consumer beyond the jobs under way."""
@@ -165,6 +179,7 @@ class Batch:
         timeout: float | None = None,
         params: Mapping[str, Any],
         start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
+        submit: Callable[[Submission, Call], Awaitable[JobHandle]],
     ) -> None:
         self._client = client
         self._sources = sources
@@ -176,11 +191,14 @@ class Batch:
         self._timeout = timeout
         self._params = params
         self._start = start
+        self._submit_to_client = submit
         self._clock = client.jobs.scheduler.clock
         self._watcher = JobWatcher(client, keep_open=True)
         self._items: dict[str, list[_Item]] = {}
         self._seen: set[bytes] = set()
-        self._submitting: set[anyio.CancelScope] = set()
+        # What the end of the batch's time has to give up: submissions and readings under way.
+        self._calls: set[Call] = set()
+        self._feeding = anyio.CancelScope()
         self._scope = anyio.CancelScope()
         self._stopped = anyio.Event()
         self._entered = self._iterated = False
@@ -249,7 +267,7 @@ class Batch:
             self._problem = self._problem or ClientStateError("the client was closed while the batch ran")
             raise
         except Exception as error:
-            self._problem = self._problem or error
+            self._problem = self._problem or _single(error)
         finally:
             if timer is not None:
                 timer.cancel()
@@ -260,38 +278,58 @@ class Batch:
     async def _feed(self, group: anyio.abc.TaskGroup) -> None:
         """Take inputs as long as there is room for them."""
         try:
-            async for source in _each(self._sources):
-                await self._room.acquire()
-                if self._late:
-                    return
-                item = _Item(source, self.report.inputs, self._clock.time())
-                self.report.inputs += 1
-                await self._submissions.acquire()
-                group.start_soon(self._submit, item)
+            with self._feeding:
+                async with aclosing(_each(self._sources)) as sources:
+                    while True:
+                        await self._room.acquire()
+                        await self._submissions.acquire()
+                        source = await anext(sources, _END)
+                        if source is _END:
+                            return
+                        item = _Item(source, self.report.inputs, self._clock.time())
+                        self.report.inputs += 1
+                        group.start_soon(self._submit, item)
         except Exception as error:
             self._problem = error
 
     async def _submit(self, item: _Item) -> None:
-        error: SymblError = RequestTimeoutError(f"not submitted within the {self._timeout} s that the batch may take")
+        call = Call()
         try:
-            with anyio.CancelScope() as scope:
-                self._submitting.add(scope)
+            with self._may_be_given_up(call):
                 self._check_new(item.source)
                 submission = self._counting(await make_submission(item.source, self._params))
-                item.handle = await self._client.submit(submission)
-        except SymblError as problem:
-            error = problem
+                item.handle = await self._submit_to_client(submission, call)
+        except SymblError as error:
+            problem = error
+        except Exception as error:  # raised by the input itself, which may be any iterable or file
+            problem = InvalidInputError(f"{source_name(item.source)} cannot be used: {str(error) or repr(error)}")
+            problem.__cause__ = error
         finally:
-            self._submitting.discard(scope)
             self._submissions.release()
         if item.handle is None:
-            await self._deliver(item, _state_of(error), error=error)
+            await self._deliver(item, _state_of(problem), error=problem)
             return
         self.report.submitted += 1
         items = self._items.setdefault(item.handle.id, [])
         items.append(item)
         if len(items) == 1:
             self._watcher.add(item.handle, timeout=self._job_timeout)
+        if self._late:
+            self._watcher.expire(self._timeout or 0.0)
+
+    @contextmanager
+    def _may_be_given_up(self, call: Call) -> Iterator[None]:
+        """Let the end of the batch's time end the body."""
+        self._calls.add(call)
+        try:
+            if self._late:
+                raise self._too_late()
+            yield
+        finally:
+            self._calls.discard(call)
+
+    def _too_late(self) -> SymblError:
+        return RequestTimeoutError(f"not done within the {self._timeout} s that the batch may take")
 
     async def _collect(self, group: anyio.abc.TaskGroup) -> None:
         async for job in self._watcher:
@@ -305,7 +343,8 @@ class Batch:
 
     async def _finish(self, item: _Item, job: Job) -> None:
         try:
-            state, error, results = OutcomeState.COMPLETED, None, {}
+            state, results = OutcomeState.COMPLETED, {}
+            error: SymblError | None = None
             conversation = self._client.conversation(job.conversation_id) if job.conversation_id else None
             if job.error is not None:
                 state, error = _state_of(job.error), job.error
@@ -314,7 +353,9 @@ class Batch:
                 error = JobFailedError(failure_text(job), job=job, handle=item.handle)
             elif conversation is not None and self._fetch:
                 try:
-                    results = dict(await conversation.fetch(*self._fetch))
+                    call = Call()
+                    with self._may_be_given_up(call), call.running():
+                        results = dict(await conversation.fetch(*self._fetch))
                 except SymblError as problem:
                     state, error = OutcomeState.UNREAD, problem
         finally:
@@ -336,8 +377,9 @@ class Batch:
     def _expire(self) -> None:
         """The batch's own time is up: jobs under way become late, nothing more is submitted."""
         self._late = True
-        for scope in self._submitting:
-            scope.cancel()
+        self._feeding.cancel()
+        for call in list(self._calls):
+            call.give_up(self._too_late())
         self._watcher.expire(self._timeout or 0.0)
 
     def _check_new(self, source: Any) -> None:
@@ -384,8 +426,11 @@ def _key(source: Any) -> bytes | None:
         source = source.url if source.source is None else source.source
     if not isinstance(source, str | os.PathLike):
         return None
-    name = os.fspath(source)
-    place = name if is_url(name) else os.path.realpath(Path(name))
+    try:
+        name = os.fspath(source)
+        place = name if is_url(name) else os.path.realpath(Path(name))
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"{source!r} cannot be the path of a file") from None
     return hashlib.blake2b(f"{place}\0{params}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
@@ -401,7 +446,14 @@ def _state_of(error: SymblError) -> OutcomeState:
     return next((state for kind, state in table if isinstance(error, kind)), OutcomeState.UNSENT)
 
 
-async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+def _single(error: BaseException) -> BaseException:
+    """Return the one error in a group of one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item

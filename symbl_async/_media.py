@@ -50,18 +50,19 @@ def upload_type(kind: Literal["audio", "video"], source: Source, content_type: s
     """
     if content_type is not None:
         return content_type
-    suffix = PurePath(source).suffix.lower() if isinstance(source, str | os.PathLike) else ""
+    name = os.fspath(source) if isinstance(source, str | os.PathLike) else ""
+    suffix = PurePath(name).suffix.lower()
     if kind == "video":
         if suffix in AUDIO_SUFFIXES:
-            raise InvalidInputError(f"{source} is audio: submit it with client.audio")
+            raise InvalidInputError(f"{name} is audio: submit it with client.audio")
         if suffix and suffix not in VIDEO_SUFFIXES:
-            raise InvalidInputError(f"{source}: the video calls take .mp4 only; name content_type if it is one")
+            raise InvalidInputError(f"{name}: the video calls take .mp4 only; name content_type if it is one")
         return "video/mp4"
     if suffix in VIDEO_SUFFIXES:
-        raise InvalidInputError(f"{source} is video: submit it with client.video")
+        raise InvalidInputError(f"{name} is video: submit it with client.video")
     if suffix and suffix not in AUDIO_SUFFIXES:
         known = ", ".join(AUDIO_SUFFIXES)
-        raise InvalidInputError(f"{source}: the audio calls take {known}; name content_type if it is one of them")
+        raise InvalidInputError(f"{name}: the audio calls take {known}; name content_type if it is one of them")
     return AUDIO_SUFFIXES.get(suffix)
 
 
@@ -114,10 +115,14 @@ async def read_messages(path: Path) -> Messages:
     try:
         data = await anyio.to_thread.run_sync(_read_limited, path)
         text = data.decode("utf-8-sig")
+    except InvalidInputError:
+        raise
     except OSError as error:
         raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise InvalidInputError(f"{path} is not UTF-8 text") from None
+    except ValueError as error:
+        raise InvalidInputError(f"{str(path)!r} cannot be read: {error}") from None
     if path.suffix.lower() == ".json":
         try:
             content = msgspec.json.decode(text)

@@ -150,19 +150,31 @@ def encode_query(params: Mapping[str, Any]) -> str:
         if isinstance(value, str):
             text = value
         elif isinstance(value, bool | int | float | list | tuple | Mapping):
-            text = msgspec.json.encode(value).decode()
+            text = encode_json(value, name).decode()
         else:
             raise InvalidInputError(f"{name} cannot be sent in a query: {type(value).__name__} has no JSON form")
         pairs.append((name, text))
-    return urlencode(pairs)
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError:
+        raise InvalidInputError("a parameter holds characters that have no UTF-8 form") from None
+
+
+def encode_json(value: object, what: str) -> bytes:
+    """Encode *value* as JSON.
+
+    Raises:
+        InvalidInputError: It, or something in it, has no JSON form.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise InvalidInputError(f"{what} has no JSON form: {error}") from None
 
 
 def _json_submission(kind: str, path: str, members: Mapping[str, Any], append_to: str | None) -> Request:
     method, path, operation = _submission_target(kind, path, append_to)
-    try:
-        body = msgspec.json.encode(members)
-    except TypeError as error:
-        raise InvalidInputError(f"the submission has no JSON form: {error}") from None
+    body = encode_json(members, "the submission")
     return Request(operation, method, path, body=body, content_type="application/json", submits=True)
 
 
@@ -204,6 +216,8 @@ def read_job(request: Request, reply: Reply, *, job_id: str, conversation_id: st
     if not isinstance(status, str) or not status or len(status) > 100:
         raise unexpected(request, reply, "status is missing")
     named = data.get("id", data.get("jobId", job_id))
+    if isinstance(named, int) and not isinstance(named, bool):
+        named = str(named)
     if named != job_id:
         raise unexpected(request, reply, "it is about another job than the one asked for")
     extra = {key: value for key, value in data.items() if key not in {"id", "jobId", "status"}}

@@ -69,6 +69,8 @@ def read_target(
         raise ConfigurationError(f"the credentials are not complete: {missing} is missing")
     if not app_id and not access_token:
         raise ConfigurationError(_NO_CREDENTIALS)
+    if access_token and not (access_token.isascii() and access_token.isprintable() and " " not in access_token):
+        raise ConfigurationError("the access token holds a space, line end or other character that no token has")
     credentials = Credentials(
         app_id or None,
         Secret(app_secret) if app_secret else None,

@@ -29,8 +29,9 @@ from ._policy.clock import Clock, SystemClock
 from ._policy.limits import LearnedLimit
 from ._policy.schedule import Schedule
 from ._policy.settings import Polling, Retry, Timeouts
-from ._protocol import Request, build_get_job, build_media_file, build_media_url, build_text, read_job
+from ._protocol import Reply, Request, build_get_job, build_media_file, build_media_url, build_text, read_job
 from ._target import Target, read_target
+from ._transport.calls import Call, Calls
 from ._transport.http import ConnectorFactory, HttpTransport, Transport
 from ._transport.session import Session, open_session
 from ._transport.source import BytesSource, OpenableSource, openable
@@ -54,8 +55,10 @@ if TYPE_CHECKING:
     from ._batch import Batch, Outcome
     from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
-    from .conversations import Conversation, Conversations
+    from .conversations import Conversation, Conversations, Read
     from .server import Server, ServerSettings
+
+_CLOSE_GRACE = 5.0
 
 _USER_AGENT = f"symbl_async/{__version__} Python/{platform.python_version()}"
 
@@ -79,8 +82,10 @@ class _Parts:
     session: Session
     scheduler: Scheduler
     submitter: Submitter
+    calls: Calls
     readers: ThreadPoolExecutor
     submit: Submit
+    read: Read
     group: anyio.abc.TaskGroup | None = None
     text: TextOperations = field(init=False)
     audio: AudioOperations = field(init=False)
@@ -91,14 +96,14 @@ class _Parts:
         self.text = TextOperations(self.submit)
         self.audio = AudioOperations(self.submit)
         self.video = VideoOperations(self.submit)
-        self.jobs = Jobs(self.session, self.scheduler)
+        self.jobs = Jobs(self.read, self.scheduler)
 
 
 class Jobs:
     """Job status: ``client.jobs``."""
 
-    def __init__(self, session: Session, scheduler: Scheduler) -> None:
-        self._session = session
+    def __init__(self, read: Read, scheduler: Scheduler) -> None:
+        self._read = read
         self.scheduler = scheduler
 
     async def get(self, job_id: str) -> Job:
@@ -112,7 +117,7 @@ class Jobs:
         """
         request = build_get_job(job_id)
         record = self.scheduler.record(job_id)
-        reply = await self._session.read(request)
+        reply = await self._read(request)
         job = read_job(request, reply, job_id=job_id, conversation_id=record.job.conversation_id)
         record.update(job)
         return job
@@ -180,6 +185,8 @@ class SymblClient:
         for name, value in (("max_jobs", max_jobs), ("max_uploads", max_uploads)):
             if not _is_count(value):
                 raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
+        if user_agent is not None and not (user_agent.isascii() and user_agent.isprintable()):
+            raise InvalidInputError("user_agent must be printable ASCII text: it stands in a header")
         if delivery != "at_most_once":
             raise InvalidInputError(f"delivery must be 'at_most_once', not {delivery!r}")
         self.max_jobs = max_jobs
@@ -205,6 +212,7 @@ class SymblClient:
         self._supervisor: asyncio.Task[None] | None = None
         self._closing: anyio.Event | None = None
         self._closed = False
+        self._problem: Exception | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._parts is not None else "not open"
@@ -258,13 +266,23 @@ class SymblClient:
             raise
 
     async def aclose(self) -> None:
-        """Close the client: waits end with ``ClientStateError``, jobs at the server go on. Harmless when repeated."""
-        self._closed = True
-        if self._supervisor is None or self._closing is None or self._pid != os.getpid():
-            return
-        self._closing.set()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([self._supervisor])
+        """Close the client: waits end with ``ClientStateError``, jobs at the server go on. Harmless when repeated.
+
+        Raises:
+            ClientStateError: It is open in another event loop, where it has to be closed.
+        """
+        if self._supervisor is None or self._closing is None or self._pid != os.getpid() or self._supervisor.done():
+            self._closed = True
+        elif _running_loop() is not self._loop:
+            raise ClientStateError("this client belongs to another event loop; close it there")
+        else:
+            self._closed = True
+            self._closing.set()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._supervisor])
+        problem, self._problem = self._problem, None
+        if problem is not None:
+            raise problem
 
     async def _supervise(self, opened: asyncio.Future[None], closing: anyio.Event) -> None:
         """Hold everything that lives as long as the client."""
@@ -273,20 +291,35 @@ class SymblClient:
                 if self._local is not None:
                     self._target = await stack.enter_async_context(self._local.running())
                 parts = self._wire(stack)
-                async with anyio.create_task_group() as group:
-                    parts.group = group
-                    group.start_soon(parts.scheduler.run)
-                    self._parts = parts
-                    opened.set_result(None)
-                    await closing.wait()
-                    parts.scheduler.close(ClientStateError("the client was closed while this waited"))
-                    group.cancel_scope.cancel()
+                try:
+                    async with anyio.create_task_group() as group:
+                        parts.group = group
+                        group.start_soon(parts.scheduler.run)
+                        self._parts = parts
+                        if not opened.done():  # else whoever opened it was cancelled, and is closing it already
+                            opened.set_result(None)
+                        await closing.wait()
+                        self._end_calls(parts)
+                        group.cancel_scope.cancel()
+                finally:
+                    self._end_calls(parts)
+                    # Their files are read by threads that end next. Nothing but a caller's own iterable can be slow.
+                    with anyio.move_on_after(_CLOSE_GRACE):
+                        await parts.calls.ended()
         except Exception as error:
             if opened.done():
-                raise
-            opened.set_exception(error)
+                self._problem = error
+            else:
+                opened.set_exception(error)
         finally:
-            self._parts = None
+            self._closed = True
+
+    def _end_calls(self, parts: _Parts) -> None:
+        """End everything that waits for this client, in whatever task."""
+        self._parts = None
+        error = ClientStateError("the client was closed while this waited")
+        parts.scheduler.close(error)
+        parts.calls.give_up(error)
 
     def _wire(self, stack: AsyncExitStack) -> _Parts:
         """Make the layers and hand each what it must call upwards."""
@@ -305,7 +338,8 @@ class SymblClient:
         readers = ThreadPoolExecutor(self.max_uploads, thread_name_prefix="symbl_async read")
         stack.callback(readers.shutdown, wait=False)
         session = open_session(transport, target.credentials, retry=self._retry, clock=self._clock, rng=rng)
-        scheduler = Scheduler(session, Schedule(self._polling, rng), self._clock, self._retry)
+        scheduler = Scheduler(session, Schedule(self._polling, rng), self._clock, self._retry, self._open_parts)
+        calls = Calls()
 
         def record(accepted: Accepted) -> JobRecord:
             return scheduler.record(accepted.job_id, accepted.conversation_id, accepted=True)
@@ -318,8 +352,9 @@ class SymblClient:
             self._timeouts,
             rng,
             record,
+            calls,
         )
-        return _Parts(session, scheduler, submitter, readers, self._submit)
+        return _Parts(session, scheduler, submitter, calls, readers, self._submit, self._read)
 
     # --- the API ----------------------------------------------------------------------------------------------------
 
@@ -348,7 +383,8 @@ class SymblClient:
         """The account's conversations."""
         from .conversations import Conversations
 
-        return Conversations(self._open_parts().session.read)
+        self._open_parts()
+        return Conversations(self._read)
 
     @property
     def server(self) -> Server:
@@ -391,7 +427,8 @@ class SymblClient:
         """Return a reference to a conversation; the server is not asked."""
         from .conversations import Conversation
 
-        return Conversation(check_id("conversation id", conversation_id), self._open_parts().session.read)
+        self._open_parts()
+        return Conversation(check_id("conversation id", conversation_id), self._read)
 
     def job(self, job_id: str, conversation_id: str | None = None) -> JobHandle:
         """Return a handle for bare ids; without a conversation id only ``wait_job`` works."""
@@ -447,6 +484,7 @@ class SymblClient:
             timeout=timeout,
             params=params,
             start=self._start,
+            submit=self._submit,
         )
 
     async def process(
@@ -485,12 +523,19 @@ class SymblClient:
 
     # --- wiring -----------------------------------------------------------------------------------------------------
 
-    async def _submit(self, submission: Submission) -> JobHandle:
+    async def _submit(self, submission: Submission, call: Call | None = None) -> JobHandle:
         parts = self._open_parts()
         request, source = _request_for(submission, parts.readers)
         on_progress = None if isinstance(submission, TextSubmission) else submission.on_progress
-        record = await parts.submitter.submit(request, source, append_to=submission.append_to, on_progress=on_progress)
+        record = await parts.submitter.submit(
+            request, source, append_to=submission.append_to, on_progress=on_progress, call=call
+        )
         return self._handle(record)
+
+    async def _read(self, request: Request) -> Reply:
+        parts = self._open_parts()
+        with parts.calls.under_way():
+            return await parts.session.read(request)
 
     def _handle(self, record: JobRecord) -> JobHandle:
         scheduler = self._open_parts().scheduler
@@ -503,14 +548,21 @@ class SymblClient:
 
     def _open_parts(self) -> _Parts:
         """Return the layers, if the client can be used here and now."""
-        if self._parts is None:
+        if self._parts is None or self._closed:
             state = "is closed" if self._closed else "is not open: use it inside `async with`"
             raise ClientStateError(f"this client {state}")
         if self._pid != os.getpid():
             raise ClientStateError("this client was opened before a fork; open another one in the child")
-        if asyncio.get_running_loop() is not self._loop:
-            raise ClientStateError("this client belongs to another event loop; open one per loop")
+        if _running_loop() is not self._loop:
+            raise ClientStateError("this client belongs to another event loop than the one that runs here, if any does")
         return self._parts
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _is_count(value: object) -> bool:

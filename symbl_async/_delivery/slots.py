@@ -9,7 +9,7 @@ from attrs import define, field
 
 from .._jobs.record import JobRecord
 from .._jobs.scheduler import Scheduler
-from .._policy.clock import Clock
+from .._policy.clock import Clock, Timer
 from .._policy.limits import LearnedLimit
 from ..errors import SymblError
 
@@ -30,6 +30,8 @@ class JobSlots:
     _submitting: int = field(init=False, default=0)
     _queue: deque[anyio.Event] = field(init=False, factory=deque)
     _not_before: float = field(init=False, default=float("-inf"))
+    _patience: float = field(init=False, default=0.0)
+    _probe: Timer | None = field(init=False, default=None)
 
     @property
     def unfinished(self) -> int:
@@ -40,16 +42,21 @@ class JobSlots:
         """Wait for a slot; a cancelled wait leaves the queue."""
         await self._wait_turn(first=False)
 
-    async def refused(self, delay: float) -> None:
+    async def refused(self, delay: float, patience: float) -> None:
         """The server answered 429 to the submission that holds this slot: wait, ahead of everybody, for the next one.
 
         Args:
             delay: Seconds to wait where no own job can end: the account is filled by others.
+            patience: Seconds after which one more is tried although no own job has ended.
         """
         self._submitting -= 1
         self.limit.refused(len(self._held))
+        self._patience = patience
+        if self._probe is not None:
+            self._probe.cancel()
+            self._probe = None
         if not self._held:
-            self._not_before = self.clock.time() + delay
+            self._not_before = max(self._not_before, self.clock.time() + delay)
             self.clock.call_at(self._not_before, self._admit)
         try:
             await self._wait_turn(first=True)
@@ -110,6 +117,7 @@ class JobSlots:
                 self.release()
             else:
                 self._queue.remove(turn)
+                self._want_none()
             raise
 
     def _admit(self) -> None:
@@ -120,9 +128,26 @@ class JobSlots:
         ):
             self._submitting += 1
             self._queue.popleft().set()
+        if self._queue and self._probe is None and self.limit.value < self.limit.maximum:
+            self._probe = self.clock.call_at(self.clock.time() + self._patience, self._try_one_more)
+
+    def _try_one_more(self) -> None:
+        """Find out whether the server takes more than it did: others may have given room back."""
+        self._probe = None
+        if self._queue:
+            self.limit.probe(len(self._held))
+            self._admit()
 
     def _want_all(self) -> None:
         for job_id, record in self._held.items():
             if job_id not in self._wanted:
                 self._wanted.add(job_id)
                 self.scheduler.want(record)
+
+    def _want_none(self) -> None:
+        """Once the last that waits is cancelled nobody here cares when a job ends."""
+        if self._queue:
+            return
+        for job_id in self._wanted:
+            self.scheduler.unwant(self._held[job_id])
+        self._wanted.clear()

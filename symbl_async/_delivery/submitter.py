@@ -14,9 +14,10 @@ from attrs import define, field
 
 from .._jobs.record import JobRecord
 from .._policy.clock import sleep
-from .._policy.retry import pause, retry_after
+from .._policy.retry import pause, pause_ceiling, retry_after
 from .._policy.settings import Retry, Timeouts
 from .._protocol import Reply, Request, is_success, read_accepted, status_error
+from .._transport.calls import Call, Calls
 from .._transport.session import Session
 from .._transport.source import OpenableSource
 from .._transport.upload import Body, open_body
@@ -32,6 +33,7 @@ class Submitter:
 
     Attributes:
         record: Makes the shared record of an accepted job; handed in, as it belongs to a layer beside this one.
+        calls: Where submissions under way are known.
     """
 
     session: Session
@@ -41,12 +43,26 @@ class Submitter:
     timeouts: Timeouts
     rng: random.Random
     record: Callable[[Accepted], JobRecord]
+    calls: Calls
     _lanes: AppendLanes = field(init=False, factory=AppendLanes)
 
     async def submit(
-        self, request: Request, source: OpenableSource, *, append_to: str | None, on_progress: Progress | None = None
+        self,
+        request: Request,
+        source: OpenableSource,
+        *,
+        append_to: str | None,
+        on_progress: Progress | None = None,
+        call: Call | None = None,
     ) -> JobRecord:
         """Send *request* with the bytes of *source* and return the record of its job.
+
+        Args:
+            request: What to send.
+            source: The bytes of its body.
+            append_to: The conversation that it extends.
+            on_progress: Called with sent and total bytes.
+            call: Known to somebody who may give the submission up.
 
         Raises:
             InvalidInputError: The source cannot be read or changed meanwhile; nothing was submitted.
@@ -55,25 +71,34 @@ class Submitter:
             SubmitUncertainError: It went out and no usable answer came back.
             ClientStateError: An earlier append to the same conversation failed.
         """
-        async with self._lanes.turn(append_to):
-            await self.slots.acquire()
-            try:
-                accepted = await self._deliver(request, source, on_progress)
-            except BaseException:
-                self.slots.release()
-                raise
-            record = self.record(accepted)
-            self.slots.hold(record)
-            return record
+        call = call or Call()
+        try:
+            with self.calls.under_way(call):
+                async with self._lanes.turn(append_to):
+                    await self.slots.acquire()
+                    try:
+                        accepted = await self._deliver(request, source, on_progress, call)
+                    except BaseException:
+                        self.slots.release()
+                        raise
+                    record = self.record(accepted)
+                    self.slots.hold(record)
+                    return record
+        except SymblError as error:
+            if error is call.reason and call.in_doubt:
+                raise _uncertain(request, f"it was given up before an answer came: {error}", None) from None
+            raise
 
-    async def _deliver(self, request: Request, source: OpenableSource, on_progress: Progress | None) -> Accepted:
+    async def _deliver(
+        self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
+    ) -> Accepted:
         attempt = refusals = 0
         renewed = False
         while True:
             attempt += 1
             delay: float | None = None
             try:
-                reply, token, body = await self._attempt(request, source, on_progress)
+                reply, token, body = await self._attempt(request, source, on_progress, call)
             except TransportError:
                 if not source.replayable or not self._again(attempt):
                     raise
@@ -90,24 +115,29 @@ class Submitter:
                 delay = retry_after(reply.headers, self.retry)
                 if reply.status == 429 and source.replayable:
                     refusals += 1
-                    wait = pause(self.retry, refusals, self.rng) if delay is None else delay
-                    await self.slots.refused(wait)
+                    wait = pause(self.retry, refusals, self.rng)
+                    patience = (pause_ceiling(self.retry, refusals) + wait) / 2
+                    await self.slots.refused(wait if delay is None else delay, max(delay or 0.0, patience))
                     attempt -= 1
                     continue
                 if body.released and not 400 <= reply.status < 500:
                     raise _uncertain(request, f"the server answered {reply.status}", reply)
-                resendable = reply.status == 408 or not 400 <= reply.status < 500
+                resendable = reply.status == 408 or reply.status >= 500
                 if not resendable or not source.replayable or not self._again(attempt):
                     raise problem
             await sleep(self.session.clock, pause(self.retry, attempt, self.rng) if delay is None else delay)
 
     async def _attempt(
-        self, request: Request, source: OpenableSource, on_progress: Progress | None
+        self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
     ) -> tuple[Reply, str | None, Body]:
         """Send it once, inside an upload slot; the source is open for just as long."""
+
+        async def mark() -> None:
+            call.in_doubt = True
+
         async with (
             self.uploads,
-            open_body(source, stall=self.timeouts.stall, on_progress=on_progress) as body,
+            open_body(source, stall=self.timeouts.stall, on_progress=on_progress, commit=mark) as body,
         ):
             try:
                 reply, token = await self.session.attempt(request, body=body)
@@ -115,6 +145,7 @@ class Submitter:
                 if body.released:
                     raise _uncertain(request, str(error), None) from None
                 raise
+            call.in_doubt = False
             return reply, token, body
 
     def _accepted(self, request: Request, reply: Reply) -> Accepted:

@@ -139,7 +139,7 @@ async def wait_job(
     if not record.over:
         inbox = Inbox()
         with scheduler.watching(record, inbox):
-            if not await wait_for_event(scheduler.clock, inbox.news, timeout):
+            if not await wait_for_event(scheduler.clock, inbox.news, timeout) and not record.over:
                 job = record.job
                 text = f"job {job.id} was {job.status} after {timeout:g} s; it goes on, wait again with its handle"
                 raise JobTimeoutError(text, job=job, handle=handle)
@@ -151,7 +151,7 @@ async def wait_job(
 
 def _again(job: Job, handle: JobHandle | None) -> JobError:
     """Return the error of a lost job, fresh: one object raised in several tasks would mix their tracebacks."""
-    return type(job.error)(str(job.error), job=job, handle=handle)  # type: ignore[misc,return-value]
+    return type(job.error)(str(job.error), job=job, handle=handle)  # type: ignore[misc]
 
 
 def parse_handle(text: str) -> tuple[str, str, str | None]:

@@ -69,7 +69,9 @@ class Inbox:
     """
 
     every: bool = False
-    _items: deque[Job | SymblError] = field(init=False, factory=deque)
+    _items: deque[Job] = field(init=False, factory=deque)
+    # One at most: it says the same however many jobs and polls it was met with.
+    _error: SymblError | None = field(init=False, default=None)
     news: anyio.Event = field(init=False, factory=lambda: anyio.Event())
 
     def changed(self, record: JobRecord) -> None:
@@ -79,11 +81,12 @@ class Inbox:
 
     def failed(self, record: JobRecord, error: SymblError) -> None:
         """Keep the error."""
-        self.put(error)
+        self._error = error
+        self.wake()
 
-    def put(self, item: Job | SymblError) -> None:
-        """Keep *item* and wake whoever waits."""
-        self._items.append(item)
+    def put(self, job: Job) -> None:
+        """Keep *job* and wake whoever waits."""
+        self._items.append(job)
         self.wake()
 
     def wake(self) -> None:
@@ -91,18 +94,20 @@ class Inbox:
         self.news.set()
 
     def take(self) -> Job | None:
-        """Take the oldest item; an error is raised."""
-        if not self._items:
-            return None
-        item = self._items.popleft()
-        if isinstance(item, SymblError):
-            raise item
-        return item
+        """Take the oldest snapshot; an error is raised once there is none."""
+        if self._items:
+            return self._items.popleft()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        return None
 
     async def wait(self) -> None:
         """Wait until something was put or ``wake`` was called since the last wait returned."""
-        await self.news.wait()
-        self.news = anyio.Event()
+        news = self.news
+        await news.wait()
+        if self.news is news:  # not if another one who waited came first: others may wait for the new event already
+            self.news = anyio.Event()
 
 
 def unknown_job(job_id: str, conversation_id: str | None) -> Job:

@@ -7,12 +7,12 @@ submission that needs its slot. What a poll finds is told to every listener, so 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .._policy.clock import Clock
 from .._policy.retry import retry_after
@@ -20,7 +20,7 @@ from .._policy.schedule import Missing, Schedule
 from .._policy.settings import Retry
 from .._protocol import build_get_job, is_success, read_job, status_error
 from .._transport.session import Session
-from ..errors import AuthenticationError, JobLostError, SymblError, TransportError, UnexpectedResponseError
+from ..errors import AuthenticationError, JobLostError, SymblError
 from ..models._parameters import check_id
 from ..models.job import Job, JobStatus
 from .record import JobRecord, Listener, unknown_job
@@ -47,12 +47,17 @@ class PollStats:
 
 @define(eq=False, repr=False)
 class Scheduler:
-    """Polls the jobs of one client."""
+    """Polls the jobs of one client.
+
+    Attributes:
+        check_usable: Raises ``ClientStateError`` where the client cannot be used: nobody would ever be told.
+    """
 
     session: Session
     schedule: Schedule
     clock: Clock
     retry: Retry
+    check_usable: Callable[[], object]
     stats: PollStats = field(factory=PollStats)
     # Whoever is interested holds the record; the schedule alone does not keep a job alive.
     _records: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
@@ -70,10 +75,17 @@ class Scheduler:
             job = unknown_job(check_id("job id", job_id), conversation_id)
             record = JobRecord(job, self.clock.time() if accepted else None)
             self._records[job_id] = record
+        elif conversation_id is not None and record.job.conversation_id is None:
+            record.job = evolve(record.job, conversation_id=conversation_id)
         return record
 
     def watch(self, record: JobRecord, listener: Listener) -> None:
-        """Tell *listener* of changes and keep polling for it until ``unwatch``."""
+        """Tell *listener* of changes and keep polling for it until ``unwatch``.
+
+        Raises:
+            ClientStateError: The client is closed, or belongs to another event loop.
+        """
+        self.check_usable()
         record.listeners = (*record.listeners, listener)
         self.want(record)
 
@@ -105,6 +117,7 @@ class Scheduler:
 
     def notify(self, job_id: str) -> None:
         """Take a hint that *job_id* changed: poll it as soon as the minimum gap allows."""
+        self.check_usable()
         self.schedule.hint(job_id, self.clock.time())
         self._wake.set()
 
@@ -157,7 +170,7 @@ class Scheduler:
                     landed = True
                     self._seen(job)
                     return
-            except (TransportError, UnexpectedResponseError, AuthenticationError) as error:
+            except SymblError as error:  # of the poll, or of a token that could not be renewed
                 problem, delay = error, None
             landed = True
             self._failed(job_id, problem, delay)

@@ -83,7 +83,11 @@ class JobWatcher:
             raise ClientStateError("this JobWatcher was entered already; make another one")
         self._entered = True
         first, self._first = self._first, ()
-        await self.add_all(first)
+        try:
+            await self.add_all(first)
+        except BaseException:
+            self.close()  # nobody will leave a block that was not entered
+            raise
         return self
 
     async def __aexit__(
@@ -218,7 +222,7 @@ class JobWatcher:
     def failed(self, record: JobRecord, error: SymblError) -> None:
         """Pass on that polling is impossible; of use to the scheduler alone."""
         for inbox in (self._ended, *self._followers):
-            inbox.put(error)
+            inbox.failed(record, error)
 
     async def _drain(self, inbox: Inbox) -> AsyncIterator[Job]:
         if not self._entered:
@@ -236,18 +240,19 @@ class JobWatcher:
         if record.over:
             self._ended.put(record.job)
             return
+        self._scheduler.watch(record, self)
         clock = self._scheduler.clock
         timer = None
         if timeout is not None:
             timer = clock.call_at(clock.time() + timeout, partial(self._late, record, timeout))
         self._pending[record.job.id] = _Watched(record, timer)
-        self._scheduler.watch(record, self)
 
     def _late(self, record: JobRecord, timeout: float) -> None:
         job = record.job
         error = JobTimeoutError(f"job {job.id} was {job.status} after {timeout:g} s; it goes on", job=job)
         self._drop(job.id)
-        self._ended.put(evolve(job, error=error))
+        for inbox in (self._ended, *self._followers):
+            inbox.put(evolve(job, error=error))
         self._wake()
 
     def _drop(self, job_id: str) -> None:

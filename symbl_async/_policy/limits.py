@@ -13,7 +13,7 @@ class LearnedLimit:
 
     A refusal (429) brings it down to the number of own jobs that the server holds, or to half where there are none
     (then others fill the account); what the server demonstrably holds is always allowed; every finished job lets the
-    limit creep up, so that room which others gave back is found.
+    limit creep up, and one more is tried now and then, so that room which others gave back is found.
 
     Attributes:
         maximum: Where it starts, and its ceiling.
@@ -33,6 +33,10 @@ class LearnedLimit:
     def refused(self, unfinished: int) -> None:
         """The server answered 429 while *unfinished* own jobs were accepted and not over."""
         self._limit = max(1.0, min(self._limit, float(unfinished) if unfinished else self._limit / 2))
+
+    def probe(self, unfinished: int) -> None:
+        """Allow one job more than the *unfinished* ones: some time has passed since the last refusal."""
+        self._limit = min(float(self.maximum), max(self._limit, unfinished + 1.0))
 
     def accepted(self, unfinished: int) -> None:
         """The server took a job and now holds *unfinished* of ours."""

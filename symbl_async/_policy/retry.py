@@ -36,8 +36,12 @@ class RetryBudget:
 
 def pause(retry: Retry, attempt: int, rng: random.Random) -> float:
     """Return the seconds to wait after the failed 1-based *attempt*: full jitter under an exponential ceiling."""
-    ceiling = min(retry.maximum, retry.first * 2.0 ** min(attempt - 1, 62))
-    return rng.uniform(0, ceiling)
+    return rng.uniform(0, pause_ceiling(retry, attempt))
+
+
+def pause_ceiling(retry: Retry, attempt: int) -> float:
+    """Return the longest pause after the failed 1-based *attempt*, in seconds."""
+    return min(retry.maximum, retry.first * 2.0 ** min(attempt - 1, 62))
 
 
 def retry_after(headers: Mapping[str, str], retry: Retry, *, wall: datetime | None = None) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 import aiohttp
@@ -90,7 +90,7 @@ class HttpTransport:
         if body is not None:
             data = BodyPayload(body, request.content_type)
         url = URL(self.base_url + request.path + (f"?{request.query}" if request.query else ""), encoded=True)
-        with _as_our_errors(request, body):
+        try:
             async with (
                 self._deadline(request, body),
                 session.request(
@@ -109,6 +109,14 @@ class HttpTransport:
                 content = await _read_capped(response, request.max_reply_bytes)
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status, names, content)
+        except SymblError:
+            raise
+        except (aiohttp.ClientError, _CutError, OSError, ValueError, EOFError) as error:
+            problem = _our_error(request, error)
+        # What failed on our side while sending comes back from aiohttp as a broken connection.
+        failure = problem if body is None or body.failure is None else body.failure
+        # Outside of the `except`, so that aiohttp's error does not hang on ours as its context either.
+        raise failure
 
     async def aclose(self) -> None:
         """Close both pools."""
@@ -156,7 +164,7 @@ class HttpTransport:
                 if now - moved_at >= allowed:
                     deadline.reschedule(now)
                 else:
-                    timer = loop.call_later(min(1.0, allowed), watch)
+                    timer = loop.call_later(min(1.0, allowed - (now - moved_at)), watch)
 
             timer = loop.call_soon(watch)
             try:
@@ -183,29 +191,16 @@ async def _read_capped(response: aiohttp.ClientResponse, cap: int) -> bytes:
     return b"".join(parts)
 
 
-@contextlib.contextmanager
-def _as_our_errors(request: Request, body: Body | None) -> Iterator[None]:
+def _our_error(request: Request, error: Exception) -> SymblError:
+    """Return our error for one of the connection; nothing of its own text is passed on: it can quote headers."""
     where = f"{request.method} {request.path}"
-    try:
-        yield
-    except SymblError:
-        raise
-    except TimeoutError as error:
-        problem: SymblError = (
-            ConnectError(f"{where}: no connection in time")
-            if isinstance(error, aiohttp.ConnectionTimeoutError)
-            else RequestTimeoutError(f"{where}: no answer in time")
-        )
-    except (aiohttp.ClientConnectorError, aiohttp.ClientSSLError) as error:
-        problem = _connect_error(where, error)
-    except (aiohttp.ClientError, _CutError, OSError, ValueError, EOFError) as error:
-        # Nothing of the error's own text is passed on: it can quote headers.
-        problem = TransportError(f"{where}: the connection broke or the answer was not HTTP ({type(error).__name__})")
-    else:
-        return
-    if body is not None and body.failure is not None:
-        problem = body.failure
-    raise problem from None
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectError(f"{where}: no connection in time")
+    if isinstance(error, TimeoutError):
+        return RequestTimeoutError(f"{where}: no answer in time")
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError):
+        return _connect_error(where, error)
+    return TransportError(f"{where}: the connection broke or the answer was not HTTP ({type(error).__name__})")
 
 
 def _connect_error(where: str, error: aiohttp.ClientError) -> SymblError:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import io
 import os
 import stat
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
-
-import anyio
 
 from ..errors import InvalidInputError, ResourceError
 from ..models._inputs import Stream
@@ -125,9 +124,15 @@ class PathSource:
         """Open the file; its size, modification time and inode are taken from the descriptor."""
         import aiofiles  # not needed by programs that send text only, and slow to import
 
-        with _file_errors(self.name):
-            # Non-blocking, so that a FIFO without a writer is refused by the check below and does not hang here.
-            file = await aiofiles.open(self._path, "rb", buffering=0, executor=self._executor, opener=_open_nonblocking)
+        calls = _LastCall(self._executor)
+        try:
+            with _file_errors(self.name):
+                # Non-blocking, so that a FIFO without a writer is refused by the check below and does not hang here.
+                file = await aiofiles.open(self._path, "rb", buffering=0, executor=calls, opener=_open_nonblocking)
+        except asyncio.CancelledError:
+            calls.afterwards(_close_opened)
+            raise
+        raw = calls.result()
         try:
             facts = os.fstat(file.fileno())
             if not stat.S_ISREG(facts.st_mode):
@@ -136,9 +141,37 @@ class PathSource:
                 raise InvalidInputError(f"{self.name} is empty")
             yield facts.st_size, _PathReader(self.name, self._path, file, facts, self._executor)
         finally:
-            # A read may still run in its thread after a cancel: aiofiles queues the close behind it.
-            with anyio.CancelScope(shield=True):
-                await file.close()
+            # After a cancel or a stall a read may still run in its thread, and a descriptor must not be closed under
+            # it: its number could be another file's by the time it is used. Whoever finishes last closes.
+            calls.afterwards(lambda _: raw.close())
+
+
+class _LastCall(Executor):
+    """Passes calls to another executor and knows the last one."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._last: Future[Any] | None = None
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Run *fn* in a thread of the other executor."""
+        self._last = future = self._executor.submit(fn, *args, **kwargs)
+        return future
+
+    def result(self) -> Any:
+        """Return what the last call returned."""
+        assert self._last is not None  # noqa: S101 - asked after a call
+        return self._last.result()
+
+    def afterwards(self, callback: Callable[[Future[Any]], object]) -> None:
+        """Call *callback* when the last call is over: now, or by the thread that runs it."""
+        if self._last is not None:
+            self._last.add_done_callback(callback)
+
+
+def _close_opened(opening: Future[Any]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class _PathReader:
@@ -251,7 +284,9 @@ class _StreamReader:
         while not (chunk := await anext(self._chunks, None)):
             if chunk is None:
                 return b""
-        return chunk
+        if not isinstance(chunk, bytes | bytearray | memoryview):
+            raise InvalidInputError(f"the stream must give bytes, not {type(chunk).__name__}")
+        return bytes(chunk)
 
     async def check_unchanged(self) -> None:
         if await self.read():
@@ -305,6 +340,4 @@ def _refusal(name: str, error: OSError) -> str:
 
 async def _in_thread(function: Callable[[], T], executor: Executor | None) -> T:
     """Run *function* in a thread of *executor*."""
-    import asyncio
-
     return await asyncio.get_running_loop().run_in_executor(executor, function)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,8 @@ from attrs import define, field
 from ..errors import InvalidInputError, SymblError, UploadStalledError
 from ..models.submission import Progress
 from .source import OpenableSource, Reader
+
+logger = logging.getLogger("symbl_async")
 
 CommitMark = Callable[[], Awaitable[None]]
 """Awaited once per attempt when only the last chunk is left; what it raises keeps that chunk back."""
@@ -56,15 +59,19 @@ class Body:
                 self.released = True
             yield chunk
             self.sent += len(chunk)
-            if self._on_progress is not None:
-                self._on_progress(self.sent, self.size)
+            self._on_progress = report(self._on_progress, self.sent, self.size)
 
     async def _next(self) -> bytes:
         try:
-            async with asyncio.timeout(self._stall):
+            async with asyncio.timeout(self._stall) as watch:
                 return await self._reader.read()
-        except TimeoutError:
-            raise UploadStalledError(f"{self._name}: reading gave nothing for {self._stall:g} s") from None
+        except SymblError:
+            raise
+        except Exception as error:
+            if watch.expired():
+                raise UploadStalledError(f"{self._name}: reading gave nothing for {self._stall:g} s") from None
+            # A caller's own file or iterable may raise anything.
+            raise InvalidInputError(f"{self._name} cannot be read: {str(error) or type(error).__name__}") from error
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send everything to *writer*."""
@@ -94,9 +101,23 @@ async def open_body(
         InvalidInputError: The source cannot be read.
     """
     async with source.open() as (size, reader):
-        if on_progress is not None:
-            on_progress(0, size)
-        yield Body(size, reader, stall, source.name, on_progress, commit)
+        yield Body(size, reader, stall, source.name, report(on_progress, 0, size), commit)
+
+
+def report(on_progress: Progress | None, sent: int, total: int) -> Progress | None:
+    """Tell the caller's *on_progress*; one that raises is logged and not called again: the upload is not its business.
+
+    Returns:
+        What to call the next time.
+    """
+    if on_progress is None:
+        return None
+    try:
+        on_progress(sent, total)
+    except Exception:
+        logger.exception("on_progress raised; it is not called again for this upload")
+        return None
+    return on_progress
 
 
 class BodyPayload(aiohttp.Payload):

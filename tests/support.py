@@ -1,0 +1,88 @@
+"""What the tests of the client share: clients that do not wait, leak checks, and walks along error chains."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from symbl_async import Polling, Retry, SymblClient, Timeouts
+
+APP_ID = "app-id-for-tests"
+SECRET = "canary-secret-7f3a"
+
+FAST_RETRY = Retry(first=0)
+FAST_POLLING = Polling(first=0.01, maximum=0.05, minimum_gap=0.001, per_second=2000, in_flight=64)
+
+
+def client_of(server: Any, **options: Any) -> SymblClient:
+    """A client of a test server or of a peer, which repeats at once and polls fast."""
+    options.setdefault("retry", FAST_RETRY)
+    options.setdefault("polling", FAST_POLLING)
+    options.setdefault("timeouts", Timeouts(connect=5, reply=5, stall=5))
+    if "access_token" not in options:
+        options.setdefault("app_id", getattr(server, "app_id", APP_ID))
+        options.setdefault("app_secret", getattr(server, "app_secret", SECRET))
+    return SymblClient(base_url=server.url, **options)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Every exception that hangs on *error*, itself included."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting.extend(other for other in (one.__cause__, one.__context__) if other is not None)
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)
+
+
+def everything_said(error: BaseException) -> str:
+    """All texts through which *error* could give something away."""
+    parts = ["".join(traceback.format_exception(error))]
+    parts.extend(f"{one!r} {one} {vars(one)!r}" for one in chain(error))
+    return "\n".join(parts)
+
+
+def open_files() -> set[str]:
+    """What this process has open: files by path, everything else by its descriptor's name."""
+    names = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            names.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+        except OSError:
+            continue
+    return names
+
+
+async def until(condition: Any, seconds: float = 5.0) -> None:
+    """Wait for something that another task brings about."""
+    with anyio.fail_after(seconds):
+        while not condition():
+            await anyio.sleep(0.002)
+
+
+@contextmanager
+def no_task_left() -> Iterator[None]:
+    """Check that the body ends every task that it starts."""
+    before = asyncio.all_tasks()
+    yield
+    left = {task for task in asyncio.all_tasks() - before if not task.done()}
+    assert not left, f"tasks are left: {left}"
+
+
+def media(folder: Path, name: str = "talk.mp3", size: int = 3000) -> Path:
+    """Write a file that looks like an mp3 recording."""
+    path = folder / name
+    path.write_bytes((b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(size))[:size])
+    return path
