@@ -154,7 +154,11 @@ def _due(insight: Insight) -> int | None:
     """Local time counts as UTC: submissions do not say which zone their speakers are in."""
     if insight.due is None:
         return None
-    return parse_instant(datetime.fromisoformat(insight.due).isoformat())
+    try:
+        return parse_instant(datetime.fromisoformat(insight.due).isoformat())
+    except ValueError:
+        # A date that no calendar has says no more than none.
+        return None
 
 
 def _topics(analysis: Analysis, message_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -280,7 +280,7 @@ async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[
 @asynccontextmanager
 async def _data_folder(chosen: Path | None) -> AsyncIterator[Path]:
     """The folder of a server: for this user only, and used by one server at a time."""
-    folder = Path(await anyio.to_thread.run_sync(tempfile.mkdtemp, "", "symbl-async-")) if chosen is None else chosen
+    folder = await anyio.to_thread.run_sync(_choose_folder, chosen)
     lock = -1
     try:
         lock = await anyio.to_thread.run_sync(_claim_folder, folder)
@@ -288,6 +288,15 @@ async def _data_folder(chosen: Path | None) -> AsyncIterator[Path]:
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(_release_folder, folder, lock, chosen is None)
+
+
+def _choose_folder(chosen: Path | None) -> Path:
+    if chosen is None:
+        return Path(tempfile.mkdtemp(prefix="symbl-async-"))
+    try:
+        return chosen.expanduser().absolute()
+    except RuntimeError:
+        raise ConfigurationError(f"{chosen} cannot be used as data folder: that user is not known.") from None
 
 
 def _claim_folder(folder: Path) -> int:

@@ -54,15 +54,8 @@ class Database:
         Raises:
             ConfigurationError: The file was written by a newer version, or is not a database.
         """
-        await anyio.to_thread.run_sync(_create_private, path)
-        engine = create_async_engine(
-            sa.URL.create("sqlite+aiosqlite", database=str(path)),
-            pool_size=_READERS + 1,
-            max_overflow=0,
-            pool_timeout=60,
-        )
-        sa.event.listen(engine.sync_engine, "connect", _set_up_connection)
-        sa.event.listen(engine.sync_engine, "begin", _begin)
+        # Off the loop: the dialect and its driver are imported, and the path is looked at.
+        engine = await anyio.to_thread.run_sync(_create_engine, path)
         database = cls(engine)
         try:
             await database._migrate(path)
@@ -100,5 +93,15 @@ class Database:
                         yield connection
 
 
-def _create_private(path: Path) -> None:
+def _create_engine(path: Path) -> AsyncEngine:
+    # For this user only; SQLite gives its side files the same mode.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    engine = create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+        pool_size=_READERS + 1,
+        max_overflow=0,
+        pool_timeout=60,
+    )
+    sa.event.listen(engine.sync_engine, "connect", _set_up_connection)
+    sa.event.listen(engine.sync_engine, "begin", _begin)
+    return engine

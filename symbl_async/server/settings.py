@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -43,7 +42,7 @@ def as_network(text: str) -> Network | None:
 
 
 def _as_path(value: Path | str | None) -> Path | None:
-    return None if value is None else Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111
+    return None if value is None else Path(value)
 
 
 def _as_host(value: str) -> str:
@@ -75,7 +74,8 @@ class ServerSettings:
     """Settings of a :class:`~symbl_async.server.Server`.
 
     Attributes:
-        data_dir: Where jobs, conversations and uploads are kept. ``None``: a temporary folder, removed at close.
+        data_dir: Where jobs, conversations and uploads are kept; ``~`` is the user's home. ``None``: a temporary
+            folder, removed at close.
         host: Address to listen on; this version listens on loopback addresses only.
         port: 0 picks a free one.
         job_limit: Unfinished jobs an account may have before it is answered 429.

@@ -372,3 +372,28 @@ async def test_peer_that_resets_leaves_the_server_well() -> None:
             await stream.aclose()
             await api.job((await until_free(api))["jobId"])
         assert list((api.server.data_dir / "spool").iterdir()) == []
+
+
+async def test_contradicting_framing_is_refused() -> None:
+    """A body with both a length and chunks is how requests are smuggled; no job comes of it."""
+    async with running() as api:
+        answer = await raw(
+            api,
+            "POST /v1/process/audio HTTP/1.1",
+            b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nRIFFF\r\n0\r\n\r\n",
+        )
+        assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+        assert api.executor.tasks == []
+
+
+async def test_broken_chunks_are_refused() -> None:
+    """Chunks that are none end the upload, and nothing of it stays."""
+    async with running() as api:
+        answer = await raw(
+            api,
+            "POST /v1/process/audio HTTP/1.1",
+            b"Transfer-Encoding: chunked\r\n\r\n4\r\nRIFF\r\nnot a size\r\n",
+        )
+        assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")) or not answer
+        await api.job((await until_free(api))["jobId"])
+        assert list((api.server.data_dir / "spool").iterdir()) == []
