@@ -1,7 +1,8 @@
 """The language half of the embedded server: rules, word lists and small lexicons, no model and no network.
 
-One analysis per file: ``sentences``, ``sentiment``, ``questions``, ``actions`` (with ``clauses``, ``actors``, ``verbs``,
-``followups``, ``requests`` and ``duties`` below it), ``dates``, ``topics``, ``phrases``; ``tokens`` and ``lexicon`` are shared.
+One analysis per file: ``sentences``, ``sentiment``, ``questions``, ``actions``, ``dates``, ``topics``, ``phrases``.
+Below ``actions`` are ``requests`` and ``duties`` (who is asked what), ``actors`` (who is to act), ``verbs``,
+``lightverbs`` and ``followups`` (what is to be done). ``clauses``, ``tokens`` and ``lexicon`` are shared.
 Everything is synchronous, deterministic and without I/O.
 """
 

@@ -1,7 +1,8 @@
 """Action items and follow-ups: who commits, is asked or is told to do what.
 
-A task needs three things at once: somebody who can act, words that bind (a promise, an order, a request, a proposal) and a verb
-that names something done on purpose. States, feelings, predictions, reported speech and steps of the talk itself fail at least one.
+A task needs three things at once: somebody who can act, words that bind (a promise, an order, a request, a proposal)
+and a verb that names something done on purpose. States, feelings, predictions, reported speech and steps of the talk
+itself fail at least one.
 """
 
 from __future__ import annotations
@@ -90,6 +91,7 @@ def find_task(tokens: Sequence[Token], known: frozenset[str] = frozenset()) -> T
     """Return the first task that a sentence states, or ``None``.
 
     Args:
+        tokens: The sentence.
         known: First names of the people in the conversation, in lower case.
     """
     question = is_question(tokens)
@@ -108,6 +110,7 @@ def find_assignee(task: Task, speaker: Speaker | None, people: Sequence[Speaker]
     """Return who should act, as far as the words and the speakers tell.
 
     Args:
+        task: What was found in the sentence.
         speaker: Who said it.
         people: Everybody who speaks in the conversation, once each.
     """

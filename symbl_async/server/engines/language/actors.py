@@ -57,6 +57,8 @@ def read_actor(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ac
     """Return the subject that starts at *index*, when it is somebody who can act.
 
     Args:
+        tokens: The sentence.
+        index: Where to look.
         known: First names of the people in the conversation, in lower case.
     """
     word = norm_at(tokens, index)

@@ -42,7 +42,7 @@ def ask(
     definitive: bool = True,
     gerund: bool = False,
 ) -> Asked | None:
-    """Return the request whose verb phrase starts at *verb*, if that is a task; the listener is asked unless *actor* says more."""
+    """Return the request whose verb phrase starts at *verb*, if that is a task; by default of the listener."""
     deed = judge(tokens, verb, setting, gerund=gerund)
     return Asked(deed, actor or listener(verb), score, definitive) if deed else None
 

@@ -1,4 +1,4 @@
-"""Finds where the clauses of a sentence begin, past fillers, hedges, names of address and leading subordinate clauses."""
+"""Finds where the clauses of a sentence begin, past fillers, hedges, names of address and leading clauses."""
 
 from __future__ import annotations
 
@@ -155,7 +155,9 @@ def read_clauses(tokens: Sequence[Token], known: frozenset[str]) -> Iterator[Cla
         if index <= seen or tokens[index].norm not in _LINKS:
             continue
         clause = skip_leads(tokens, index + 1, known)
-        if clause.start <= seen or clause.start >= len(tokens):
+        if clause.start >= len(tokens):
+            break
+        if clause.start <= seen:
             continue
         if reported and not (
             norm_at(tokens, index + 1) in ("so", "but") and norm_at(tokens, clause.start) in ("i", "we")
@@ -310,7 +312,7 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
 
 
 def _pleads(tokens: Sequence[Token], index: int) -> bool:
-    """ "If you could ..., that would be great" is a request, not a condition of something else."""
+    """Tell whether "if you could ..., that would be great" asks, rather than sets a condition."""
     return any(token.norm in POLITE for token in tokens[index:])
 
 

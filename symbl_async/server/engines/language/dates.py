@@ -2,11 +2,11 @@
 
 Conventions, all in the local time of the reference:
 
-- A day without an hour ends at 17:00; morning at 12:00, lunch and noon at 12:00, afternoon at 17:00, evening at 20:00, tonight at
-  22:00, midnight at 23:59; "first thing" means 09:00.
-- "Friday" is the next Friday after today, "this Friday" that of the current week (today included), "next Friday" that of the
-  following week; weeks begin on Monday.
-- "This week", "next week" and their ends close on Friday at 17:00; months, quarters and years close on their last day at 17:00.
+- A day without an hour ends at 17:00; morning, lunch and noon at 12:00, afternoon at 17:00, evening at 20:00, tonight
+  at 22:00, midnight at 23:59; "first thing" means 09:00.
+- "Friday" is the next Friday after today, "this Friday" that of the current week (today included), "next Friday" that
+  of the following week; weeks begin on Monday.
+- Weeks end on Friday at 17:00; months, quarters and years on their last day at 17:00.
 - "Before" a day means 17:00 on the day before it. "After" a time sets no due moment.
 - Hours from one to seven without "am" or "morning" are in the afternoon.
 """
@@ -96,11 +96,15 @@ _COUNT: Final = r"\d{1,3}|" + "|".join(sorted(_NUMBER_WORDS, key=len, reverse=Tr
 _UNIT: Final = r"(?:business\ |working\ )?(?:minute|hour|day|week|month|year|quarter)s?|fortnight"
 _HOUR: Final = r"\d{1,2}(?:[:.]\d{2})?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 
+_COUNTED: Final = "floor|time|version|item|point|one|draft|quarter|page|part|phase|team|party|slide|step"
+
 _DAY: Final = re.compile(
     rf"""\b(?:
-      (?P<iso>\d{{4}}-\d{{2}}-\d{{2}}) | (?P<slashed>\d{{1,2}}/\d{{1,2}}(?:/20\d{{2}})?|\d{{1,2}}\.\d{{1,2}}\.(?:20\d{{2}})?)(?![\d%])
+      (?P<iso>\d{{4}}-\d{{2}}-\d{{2}})
+    | (?P<slashed>\d{{1,2}}/\d{{1,2}}(?:/20\d{{2}})?|\d{{1,2}}\.\d{{1,2}}\.(?:20\d{{2}})?)(?![\d%])
     | (?P<after_tomorrow>(?:the\ )?day\ after\ tomorrow) | (?P<tomorrow>tomorrow) | (?P<today>today|tonight)
-    | (?P<end>(?:the\ )?end\ of\ (?P<end_which>the\ next\ |the\ |this\ |next\ )?(?P<end_unit>day|business|play|week|month|quarter|year|{_MONTH}))
+    | (?P<end>(?:the\ )?end\ of\ (?P<end_which>the\ next\ |the\ |this\ |next\ )?
+        (?P<end_unit>day|business|play|week|month|quarter|year|{_MONTH}))
     | (?P<short_end>eod|cob|eob|eow|eom|eoy)
     | (?:(?P<which>this|next|coming|the\ coming|the\ following)\ )?(?P<weekday>{_WEEKDAY})
     | (?P<period_which>later\ this|this|next|the\ coming|the\ following)\ (?P<period>week|month|quarter|year)
@@ -109,7 +113,7 @@ _DAY: Final = re.compile(
     | (?P<week_from>a\ week|one\ week|two\ weeks)\ from\ (?:now|today)
     | (?:the\ )?(?P<day_first>{_ORDINAL}|\d{{1,2}})\ (?:of\ )?(?P<month_second>{_MONTH})(?:,?\ (?P<year_a>20\d{{2}}))?
     | (?P<month_first>{_MONTH})\ (?:the\ )?(?P<day_second>{_ORDINAL}|\d{{1,2}})(?:,?\ (?P<year_b>20\d{{2}}))?
-    | (?:the\ )(?P<day_alone>{_ORDINAL})(?!\ \w*(?:floor|time|version|item|point|one|draft|quarter|page|part|phase|team|party|slide|step))
+    | (?:the\ )(?P<day_alone>{_ORDINAL})(?!\ \w*(?:{_COUNTED}))
     | (?:(?:early|mid|late)[ -])?(?P<month_alone>{_MONTH})
     )(?!\w)""",
     re.VERBOSE,
@@ -118,10 +122,13 @@ _TIME: Final = re.compile(
     rf"""\b(?:
       (?P<noon>noon|midday) | (?P<midnight>midnight) | (?P<first_thing>first\ thing)
     | between\ (?:{_HOUR})\ and\ (?P<until>{_HOUR})(?:\ ?(?P<until_half>[ap]\.?m)\b)?
-    | half\ past\ (?P<half_past>{_HOUR}) | (?:a\ )?quarter\ past\ (?P<quarter_past>{_HOUR}) | (?:a\ )?quarter\ to\ (?P<quarter_to>{_HOUR})
+    | half\ past\ (?P<half_past>{_HOUR}) | (?:a\ )?quarter\ past\ (?P<quarter_past>{_HOUR})
+    | (?:a\ )?quarter\ to\ (?P<quarter_to>{_HOUR})
     | (?P<clock>{_HOUR})\ ?(?:(?P<clock_half>[ap]\.?m)\b|o['\u2019]clock)
     | (?P<colon>\d{{1,2}}:\d{{2}})(?!\d)
-    | (?:at|by|before|until|till)\ (?P<bare>{_HOUR})(?=\s*(?:$|[.,;!?]|(?:on|in\ the|tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so|{_WEEKDAY})\b))
+    | (?:at|by|before|until|till)\ (?P<bare>{_HOUR})
+        (?=\s*(?:$|[.,;!?]|(?:on|in\ the|tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
+        |{_WEEKDAY})\b))
     | (?P<lunch>lunch(?:time)?) | (?P<part>morning|afternoon|evening|tonight)
     )""",
     re.VERBOSE,
@@ -132,7 +139,8 @@ _DEADLINE: Final = re.compile(
 _BEFORE: Final = re.compile(r"\b(?:before|ahead of|prior to)(?: the)?\s*$")
 _ON: Final = re.compile(r"\b(?:on|by|before|until|till|due|for)\s*$")
 _EXCLUDED: Final = re.compile(
-    r"\b(?:last|every|each|from|since|after|past|previous|about|of|ago|than|yesterday|was|were|as of|starting|a|an|may|march)\s*$"
+    r"\b(?:last|every|each|from|since|after|past|previous|about|of|ago|than|yesterday|was|were|starting|a|an|may|march)"
+    r"\s*$"
 )
 _POSSESSIVE: Final = re.compile(r"['\u2019]s\b")
 _POSSESSIVE_OK: Final = re.compile(r"\b(?:for|before|ahead of|by|on|until|prior to|in time for)\s*$")
@@ -155,6 +163,7 @@ def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str 
     """Return when the task of a sentence is due, as ISO 8601 local date and time, or ``None``.
 
     Args:
+        text: The sentence.
         reference: Start of the conversation; its zone, if any, is not looked at.
         day_first: Read 5/12 as the fifth of December.
     """
@@ -214,7 +223,7 @@ def _read_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool
 
 
 def _names_month(match: re.Match[str], before: str, after: str) -> bool:
-    """ "May I" and "march on" are no months: a month alone needs its preposition and nothing that makes it a verb."""
+    """Tell months from "May I" and "march on": a month alone needs its preposition and no pronoun behind it."""
     whole = match.group()
     named = bool(_MONTH_OK.search(before)) or whole != match["month_alone"]
     return (

@@ -1,4 +1,4 @@
-"""Tasks that are wished for, assigned by name or proposed: "I need you to ...", "The next step is to ...", "Why don't we ..."."""
+"""Tasks wished for, assigned or proposed: "I need you to ...", "The next step is to ...", "Why don't we ..."."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _IF_YOU: Final = words("you someone somebody")
 
 
 def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
-    """ "I need you to ...", "It would be great if you could ..."."""
+    """Read "I need you to ...", "It would be great if you could ..."."""
     word = tokens[index].norm
     if word in ("i", "we"):
         for phrase in _WANTED:
@@ -62,7 +62,7 @@ def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
 
 
 def _if_you_could(tokens: Sequence[Token], index: int) -> Asked | None:
-    """ "If you could send the list around, please": a condition that is all there is."""
+    """Read "if you could send the list around, please": a condition that is all there is."""
     if norm_at(tokens, index + 1) not in _IF_YOU or norm_at(tokens, index + 2) not in ("could", "can", "would"):
         return None
     rest = [token.norm for token in tokens[index:]]
@@ -77,7 +77,7 @@ _TASK_NOUNS: Final = words(
 
 
 def read_assignment(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
-    """ "Our action item is to ...", "The plan is for Hannah to ...", "It is up to Ben to ...", "What I'll do is ..."."""
+    """Read "our action item is to ...", "the plan is for Ann to ...", "it is on me to ...", "all I do is ..."."""
     if is_question(tokens):
         return None
     word = tokens[index].norm
@@ -162,7 +162,7 @@ _ON_WHOM: Final = (
 
 
 def _cleft(tokens: Sequence[Token], index: int) -> Asked | None:
-    """ "What I'll do is compile ...", "What we need to do is replace ..."."""
+    """Read "what I'll do is compile ...", "What we need to do is replace ..."."""
     whom = norm_at(tokens, index + 1)
     if whom not in ("i", "we", "you"):
         return None
@@ -185,7 +185,7 @@ def _cleft(tokens: Sequence[Token], index: int) -> Asked | None:
 
 
 def read_proposal(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
-    """ "Why don't we ...", "How about we ...", "I suggest that you ...", "I recommend replacing ..."."""
+    """Read "why don't we ...", "How about we ...", "I suggest that you ...", "I recommend replacing ..."."""
     for phrase in ("why do not we", "why do we not", "how about we", "what do you say we"):
         if follows(tokens, index, phrase):
             return ask(tokens, index + len(phrase.split()), "lets", 0.7, actor=group(index), definitive=False)

@@ -111,6 +111,8 @@ def is_follow_up(tokens: Sequence[Token], verb: int, *, joint: bool) -> bool:
     """Tell whether the task whose verb stands at *verb* is a later contact or meeting.
 
     Args:
+        tokens: The sentence.
+        verb: Index of the verb.
         joint: True when the speakers act together or towards each other ("let's", "I will ... you"), so that "talk" and
             "discuss" with a later time mean a meeting of theirs.
     """
@@ -137,7 +139,7 @@ def is_follow_up(tokens: Sequence[Token], verb: int, *, joint: bool) -> bool:
 
 
 def _next_meeting(tokens: Sequence[Token], verb: int) -> bool:
-    """ "... in our next call"."""
+    """Find "... in our next call"."""
     for position in range(verb + 1, len(tokens) - 2):
         if tokens[position].norm in ("our", "the") and tokens[position + 1].norm == "next":
             before = norm_at(tokens, position - 1)

@@ -170,7 +170,8 @@ ON_THE_SPOT_VERBS = words(
 """After "let me" and "let's", these mostly say what happens in the talk itself ("Let me open the file")."""
 
 MEETING_NOUNS = words(
-    "viewing visit date call calls meeting meetings session sessions demo review reviews sync sync-up syncs chat catch-up catchup"
+    "viewing visit date"
+    " call calls meeting meetings session sessions demo review reviews sync sync-up syncs chat catch-up catchup"
     " check-in check-ins checkin follow-up follow-ups followup appointment appointments slot slots round interview"
     " hour half-hour time invite invites invitation one-on-one 1:1 standup stand-up retro retrospective kickoff"
     " kick-off walkthrough walk-through conversation discussion huddle touchpoint debrief checkpoint videocall"

@@ -198,7 +198,7 @@ LIGHT_VERBS: Final[dict[str, Rule]] = {
     "share": _share,
     "meet": _meet,
     **dict.fromkeys(
-        "change drop increase expand improve reduce recover develop sell spread end shift rise turn".split(),  # noqa: SIM905
+        words("change drop increase expand improve reduce recover develop sell spread end shift rise turn"),
         _change,
     ),
     "come": _starts_with(accept="over by up"),

@@ -17,7 +17,7 @@ _CLAUSE_ENDS: Final = words("because so but when once if unless although while")
 
 
 def read_phrase(text: str, tokens: Sequence[Token], verb: int) -> Phrase:
-    """Return the verb of a task with its objects: "send the contract to Priya" of "I'll send the contract to Priya by Friday."."""
+    """Return the verb of a task with its objects: "send it to Priya" of "I'll send it to Priya by Friday."."""
     last = verb
     for index in range(verb + 1, len(tokens)):
         token = tokens[index]

@@ -58,6 +58,7 @@ def question_score(tokens: Sequence[Token], known: frozenset[str] = frozenset())
     """Return how sure it is that the sentence asks something, 0 when it does not.
 
     Args:
+        tokens: The sentence.
         known: First names of the people in the conversation, in lower case.
     """
     if not any(not token.punctuation for token in tokens):
@@ -190,7 +191,7 @@ def _wh_inverts(tokens: Sequence[Token], wh: int, auxiliary: int, known: frozens
 
 
 def _inverts_later(tokens: Sequence[Token], index: int, known: frozenset[str], *, subject: bool = False) -> bool:
-    """ "How many seats do you need": an auxiliary after the noun phrase, with its subject behind it."""
+    """Find "how many seats do you need": an auxiliary after the noun phrase, with its subject behind it."""
     for position in range(index, min(index + 7, len(tokens) - 1)):
         token = tokens[position]
         if tokens[index - 1].norm == "which" and token.norm in PERSONAL and position > index + 1:
@@ -267,7 +268,9 @@ def _inverts_carefully(
     if word == "do":
         if negated:
             return follower in PERSONAL
-        if follower in PERSONAL | INDEFINITES | words("these those any people") or is_name(tokens, subject, known):
+        if follower in (PERSONAL - {"it"}) | INDEFINITES | words("these those any people") or is_name(
+            tokens, subject, known
+        ):
             return True
         return (
             follower in words("the our your all both most") and len(tokens) - index > 5 and follower not in _STATIVE_DO
@@ -286,7 +289,7 @@ def _inverts_carefully(
 
 
 def _conditional(tokens: Sequence[Token], index: int) -> bool:
-    """ "Should you need help, call us": an inverted condition has its main clause behind a comma."""
+    """Find "should you need help, call us": an inverted condition has its main clause behind a comma."""
     if tokens[index].norm == "should" and norm_at(tokens, index + 1) != "you":
         return False
     return any(token.norm == "," for token in tokens[index + 2 : -2]) or (
@@ -295,7 +298,7 @@ def _conditional(tokens: Sequence[Token], index: int) -> bool:
 
 
 def is_tagged(tokens: Sequence[Token], *, marked: bool) -> bool:
-    """ "..., isn't it", "..., right", "... have they"."""
+    """Tell whether a tag ends the sentence: "..., isn't it", "..., right", "... have they"."""
     said = [token for token in tokens if not token.punctuation]
     if len(said) < 4:
         return False

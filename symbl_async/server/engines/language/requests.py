@@ -25,7 +25,6 @@ _STAGE: Final = words(
 )
 """After "please": manages the talk itself."""
 
-_GIVES: Final = words("give tell")
 _REQUEST_MODALS: Final = words("can could would will")
 
 
@@ -46,7 +45,7 @@ def read_request(tokens: Sequence[Token], clause: Clause, known: frozenset[str])
 
 
 def _inverted(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
-    """ "Can you ...", "Would you mind ...-ing", "Could someone ...", "Shall we meet ..."."""
+    """Read "can you ...", "Would you mind ...-ing", "Could someone ...", "Shall we meet ..."."""
     word = tokens[index].norm
     if norm_at(tokens, index + 1) == "not" and word in _REQUEST_MODALS:
         return None
@@ -156,7 +155,7 @@ def _meeting_proposed(tokens: Sequence[Token], index: int) -> Asked | None:
 
 
 def _availability(tokens: Sequence[Token], index: int) -> Asked | None:
-    """ "Would you be able to meet again ..." proposes a meeting."""
+    """Read "would you be able to meet again ...", which proposes a meeting."""
     for phrase in ("would you be able to", "are you able to", "would you be available to", "would you be free to"):
         if follows(tokens, index, phrase):
             deed = judge(tokens, index + len(phrase.split()), "asked")
@@ -166,7 +165,7 @@ def _availability(tokens: Sequence[Token], index: int) -> Asked | None:
 
 
 def _let(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
-    """ "Let me ..." and "let's ..."."""
+    """Read "let me ..." and "let's ..."."""
     if tokens[index].norm != "let":
         return None
     word = norm_at(tokens, index + 1)
@@ -252,7 +251,7 @@ def _frames(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked
 
 
 def _imperative(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
-    """ "Send me the error log": a verb of doing, bare, with its object."""
+    """Read "send me the error log": a verb of doing, bare, with its object."""
     word = tokens[index].norm
     if word not in ACTION_VERBS and word not in ("get", "give", "take", "make", "keep", "follow"):
         return None

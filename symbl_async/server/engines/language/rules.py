@@ -19,6 +19,8 @@ from .tokens import Token, tokenize
 from .topics import find_topics
 
 _INNER_END: Final = re.compile(r"[.!?\u2026][\"')\]\u201d]*\s+\S")
+_LONGEST_READ: Final = 4_000
+"""Characters of one sentence that are looked at: some rules take time that grows with the square of the length."""
 _LEADING_FILLERS: Final = re.compile(
     r"^(?:(?:um+|uh+|er+m?|hmm+|mm+|ok|okay|so|well|yeah|yep|right|alright|and|but|oh|ah)\b[,.]?\s+)+", re.IGNORECASE
 )
@@ -66,7 +68,7 @@ class RuleLanguage:
             found = list(reader.read(line, index))
             insights.extend(insight for insight, _ in found)
             phrases = tuple(phrase for _, phrase in found if phrase is not None) if options.detect_phrases else ()
-            per_line.append(LineAnalysis(read_sentiment(line.text), phrases))
+            per_line.append(LineAnalysis(read_sentiment(line.text[:_LONGEST_READ]), phrases))
         topics = find_topics([*earlier, *(line.text for line in lines)], names=known)
         return Analysis(tuple(per_line), tuple(insights), topics)
 
@@ -86,7 +88,7 @@ class _Reader:
         """Yield the insights of a line with their phrases; a line that holds several sentences may have several."""
         sentences = split_sentences(line.text) if _INNER_END.search(line.text) else [line.text.strip()]
         for sentence in sentences:
-            tokens = tokenize(sentence)
+            tokens = tokenize(sentence[:_LONGEST_READ])
             task = find_task(tokens, self._known)
             if task is not None:
                 yield self._task(task, sentence, tokens, line, index)
@@ -96,7 +98,9 @@ class _Reader:
     def _task(
         self, task: Task, sentence: str, tokens: Sequence[Token], line: Line, index: int
     ) -> tuple[Insight, Phrase]:
-        due = find_due(sentence, self._reference, day_first=self._day_first) if self._reference else None
+        due = None
+        if self._reference is not None:
+            due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first)
         insight = Insight(
             kind=task.kind,
             text=clean(sentence),

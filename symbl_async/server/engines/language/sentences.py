@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -55,7 +56,7 @@ _RESTARTS: Final = frozenset(
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of *text*; joined with blanks they hold its words, unchanged and in order.
 
-    Line ends close a sentence. Speech without punctuation stays whole up to forty words and is then cut before connectives.
+    Line ends close a sentence. Speech without punctuation is cut before connectives once it passes forty words.
     """
     sentences: list[str] = []
     for line in text.splitlines():
@@ -117,6 +118,9 @@ def _cut_run(sentence: str) -> list[str]:
 
 @cache
 def _segmenter() -> Segmenter:
-    from pysbd import Segmenter
+    # From 3.12 on, Python warns of escapes in its source when it is first compiled; that is nothing a user can act on.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        from pysbd import Segmenter
 
     return Segmenter(language="en", clean=False)

@@ -9,9 +9,14 @@ from .lexicon import ACTION_VERBS, DETERMINERS, NUMBERS, OBJECT_PRONOUNS, WH, wo
 from .tokens import Token
 
 Setting = Literal["promise", "let_me", "lets", "told", "other", "asked", "bare"]
-"""Who is to act, and how that is said: "I/we will", "let me", "let's", "you need to", "Ben will", "please/can you", "Send"."""
+"""How it is said: "I/we will", "let me", "let's", "you need to", "Ben will", "please" or "can you", "Send ..."."""
 
 OBJECT_STARTERS: Final = (DETERMINERS | OBJECT_PRONOUNS | NUMBERS | WH | {"if", "whether"}) - words("enough so")
+
+
+def is_action(verb: str) -> bool:
+    """Tell whether a base form names deliberate action; "repaint" does because "paint" does."""
+    return verb in ACTION_VERBS or (verb.startswith("re") and verb[2:] in ACTION_VERBS)
 
 
 def base_of(gerund: str) -> str | None:
@@ -20,7 +25,7 @@ def base_of(gerund: str) -> str | None:
         return None
     stem = gerund[:-3]
     for candidate in (stem, f"{stem}e", stem[:-1]):
-        if candidate in ACTION_VERBS or candidate in ("have", "get", "make", "give", "meet", "see"):
+        if is_action(candidate) or candidate in ("have", "get", "make", "give", "meet", "see"):
             return candidate
     return None
 

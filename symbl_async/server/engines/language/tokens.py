@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from attrs import frozen
@@ -111,6 +112,8 @@ def is_name(tokens: Sequence[Token], index: int, known: frozenset[str]) -> bool:
     """Tell whether the token at *index* looks like somebody's first name.
 
     Args:
+        tokens: The sentence.
+        index: Where to look.
         known: First names of the people in the conversation, in lower case.
     """
     token = tokens[index]
@@ -123,11 +126,6 @@ def is_name(tokens: Sequence[Token], index: int, known: frozenset[str]) -> bool:
     return False
 
 
-def starts_sentence(tokens: Sequence[Token], index: int) -> bool:
-    """Tell whether the token opens the sentence, where every word has a capital."""
-    return all(token.punctuation for token in tokens[:index])
-
-
 def norm_at(tokens: Sequence[Token], index: int) -> str:
     """Return the word at *index*, or an empty string outside the sentence."""
     return tokens[index].norm if 0 <= index < len(tokens) else ""
@@ -135,8 +133,15 @@ def norm_at(tokens: Sequence[Token], index: int) -> str:
 
 def follows(tokens: Sequence[Token], index: int, phrase: str) -> bool:
     """Tell whether the blank-separated words of *phrase* stand at *index*."""
-    wanted = phrase.split()
-    return [token.norm for token in tokens[index : index + len(wanted)]] == wanted
+    wanted = _split(phrase)
+    if index >= len(tokens) or tokens[index].norm != wanted[0] or index + len(wanted) > len(tokens):
+        return False
+    return all(tokens[index + ahead].norm == word for ahead, word in enumerate(wanted))
+
+
+@cache
+def _split(phrase: str) -> tuple[str, ...]:
+    return tuple(phrase.split())
 
 
 def is_be(word: str) -> bool:

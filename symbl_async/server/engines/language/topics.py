@@ -32,6 +32,8 @@ from .tokens import Token, norm_at, tokenize
 
 _LONGEST: Final = 3
 _MOST: Final = 20
+_CONSIDERED: Final = 400
+"""Candidates compared with each other; the comparison grows with their square."""
 
 _STOP: Final = (
     (
@@ -107,6 +109,7 @@ def find_topics(texts: Sequence[str], *, names: frozenset[str] = frozenset()) ->
     A short call has at most ten; the number grows with the logarithm of the length.
 
     Args:
+        texts: One text per line of the conversation.
         names: First names of the people in the conversation, in lower case; they are no topics.
     """
     phrases = _Phrases()
@@ -132,6 +135,7 @@ class _Phrases:
         self._word_lines: defaultdict[str, set[int]] = defaultdict(set)
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._whole: Counter[tuple[str, ...]] = Counter()
+        self._alone: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
         self._lines: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
         self._spellings: defaultdict[tuple[str, ...], Counter[str]] = defaultdict(Counter)
 
@@ -140,6 +144,8 @@ class _Phrases:
         for stem, _ in run:
             self._words[stem] += 1
             self._word_lines[stem].add(line)
+        if all(spelling.lower() in _PLAIN_ADJECTIVES for _, spelling in run[:-1]):
+            self._alone[(run[-1][0],)].add(line)
         for size in range(1, min(_LONGEST, len(run)) + 1):
             for start in range(len(run) - size + 1):
                 part = run[start : start + size]
@@ -160,7 +166,7 @@ class _Phrases:
         return self._spellings[key].most_common(1)[0][0]
 
     def lines_about(self, key: tuple[str, ...]) -> set[int]:
-        """Lines with the phrase itself, or with its last and most telling word when the phrase is long."""
+        """Lines with the phrase, or with its head alone where that is merged into it."""
         return self._lines[key]
 
     def _score(self, key: tuple[str, ...]) -> float:
@@ -183,15 +189,15 @@ class _Phrases:
             key=lambda item: (-item[1], min(self._lines[item[0]]), item[0]),
         )
         kept: list[tuple[tuple[str, ...], float]] = []
-        for key, score in scored:
+        for key, score in scored[:_CONSIDERED]:
             twin = next((place for place, (other, _) in enumerate(kept) if self._alike(key, other)), None)
             if twin is None:
                 kept.append((key, score))
             else:
                 better = kept[twin][0]
-                # "discount" tells more lines about "support discount"; "support" alone would not.
+                # "That discount" goes on about "the loyalty discount"; "the finance team" not about "the design team".
                 if key == better[-1:]:
-                    self._lines[better] |= self._lines[key]
+                    self._lines[better] |= self._alone[key]
         return kept
 
     def _alike(self, key: tuple[str, ...], other: tuple[str, ...]) -> bool:
@@ -206,7 +212,7 @@ def _runs(tokens: Sequence[Token], names: frozenset[str]) -> Iterator[list[tuple
     for index, token in enumerate(tokens):
         if _is_content(tokens, index, names):
             inside = index > 0 and token.capital
-            spelling = token.norm.capitalize() if inside and not tokens[0].norm == token.norm else token.norm
+            spelling = token.norm.capitalize() if inside and tokens[0].norm != token.norm else token.norm
             run.append((_stem(token.norm), spelling))
             continue
         if run and not (len(run) == 1 and _predicates(tokens, index - 1)):
@@ -290,17 +296,56 @@ def _verb_base(word: str) -> str | None:
 
 _PAST: Final = {
     past: base
-    for base, forms in {
-        "say": "said", "tell": "told", "think": "thought", "know": "knew known", "give": "gave given", "take": "took taken",
-        "make": "made", "get": "got gotten", "go": "went", "come": "came", "see": "saw seen", "find": "found", "keep": "kept",
-        "begin": "began begun", "hear": "heard", "run": "ran", "bring": "brought", "write": "wrote written", "sit": "sat",
-        "stand": "stood", "lose": "lost", "pay": "paid", "meet": "met", "lead": "led", "speak": "spoke spoken", "spend": "spent",
-        "grow": "grew grown", "win": "won", "buy": "bought", "send": "sent", "build": "built", "fall": "fell fallen",
-        "sell": "sold", "hold": "held", "leave": "left", "feel": "felt", "break": "broke", "choose": "chose chosen",
-        "forget": "forgot forgotten", "teach": "taught", "mean": "meant", "understand": "understood", "become": "became",
-    }.items()
-    for past in forms.split()
-}  # fmt: skip
+    for base, *forms in (
+        entry.split()
+        for entry in [
+            "say said",
+            "tell told",
+            "think thought",
+            "know knew known",
+            "give gave given",
+            "take took taken",
+            "make made",
+            "get got gotten",
+            "go went",
+            "come came",
+            "see saw seen",
+            "find found",
+            "keep kept",
+            "begin began begun",
+            "hear heard",
+            "run ran",
+            "bring brought",
+            "write wrote written",
+            "sit sat",
+            "stand stood",
+            "lose lost",
+            "pay paid",
+            "meet met",
+            "lead led",
+            "speak spoke spoken",
+            "spend spent",
+            "grow grew grown",
+            "win won",
+            "buy bought",
+            "send sent",
+            "build built",
+            "fall fell fallen",
+            "sell sold",
+            "hold held",
+            "leave left",
+            "feel felt",
+            "break broke",
+            "choose chose chosen",
+            "forget forgot forgotten",
+            "teach taught",
+            "mean meant",
+            "understand understood",
+            "become became",
+        ]
+    )
+    for past in forms
+}
 
 
 def _stem(word: str) -> str:

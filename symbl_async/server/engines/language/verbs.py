@@ -25,7 +25,7 @@ from .lexicon import (
     words,
 )
 from .lightverbs import LIGHT_VERBS
-from .setting import OBJECT_STARTERS, Setting, base_of, names_recipient, rest_of
+from .setting import OBJECT_STARTERS, Setting, base_of, is_action, names_recipient, rest_of
 from .tokens import Token, follows, norm_at
 
 _NOT_LY: Final = words("apply supply reply rely fly multiply comply imply july")
@@ -76,6 +76,9 @@ def judge(tokens: Sequence[Token], index: int, setting: Setting, *, gerund: bool
     """Return the task whose verb phrase starts at *index*, or ``None`` when it is none.
 
     Args:
+        tokens: The sentence.
+        index: Where to look.
+        setting: How the task is put.
         gerund: The verb is in its -ing form ("would you mind checking").
     """
     verb = _main_verb(tokens, index)
@@ -169,7 +172,7 @@ def _may_be_deed(tokens: Sequence[Token], verb: int, setting: Setting, deed: Dee
 
 
 def _second_verb(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | None:
-    """ "Let's park this and pick it up on Thursday": what follows "and" is the task."""
+    """Judge what follows "and": "let's park this and pick it up on Thursday"."""
     for position in range(verb + 1, len(tokens) - 1):
         if tokens[position].norm == "and":
             return _judge_base(tokens, position + 1, setting)
@@ -190,7 +193,7 @@ def _deed(tokens: Sequence[Token], verb: int, *, follow_up: bool) -> Deed:
     return Deed(
         verb=verb,
         follow_up=follow_up,
-        known=follow_up or word in ACTION_VERBS or word in LIGHT_VERBS,
+        known=follow_up or is_action(word) or word in LIGHT_VERBS,
         complete=complete,
         timed=has_future(tokens, after),
     )
