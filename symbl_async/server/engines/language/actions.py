@@ -170,6 +170,8 @@ def _binds(tokens: Sequence[Token], actor: Actor, force: Force, deed: Deed) -> b
     if force.kind == "can" and actor.role == "listener":
         # "You can send it to me" asks, "You can pay by card" informs.
         return any(token.norm in ("me", "us") for token in tokens[deed.verb + 1 : deed.verb + 7])
+    if force.kind == "wish" and follows(tokens, deed.verb, "make sure"):
+        return follows(tokens, deed.verb, "make sure to")
     if force.kind in ("can", "could", "wish") or not actor.sure:
         return deed.known and (deed.complete or deed.follow_up)
     if actor.role == "other":

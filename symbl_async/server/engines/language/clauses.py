@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .lexicon import ACTION_VERBS, AUXILIARIES, CROWD, FILLERS, PERSONAL, SUBJECT_STARTERS, WEEKDAYS, WH, words
 from .tokens import Token, follows, is_name, keeps_capitals, norm_at
@@ -134,6 +134,7 @@ class Clause:
         conditional: True when an "if" clause leads.
         led: True when any subordinate clause or time leads.
         run_on: True when it was found inside speech without punctuation, by its opening words alone.
+        joined: True when only "and" or the like stands before it, so that its verb may belong to the clause before.
     """
 
     start: int
@@ -143,6 +144,7 @@ class Clause:
     conditional: bool = False
     led: bool = False
     run_on: bool = False
+    joined: bool = False
 
 
 def read_clauses(tokens: Sequence[Token], known: frozenset[str]) -> Iterator[Clause]:
@@ -164,7 +166,7 @@ def read_clauses(tokens: Sequence[Token], known: frozenset[str]) -> Iterator[Cla
         ):
             continue
         seen = clause.start
-        yield clause
+        yield evolve(clause, joined=not (tokens[index].punctuation or tokens[index - 1].punctuation))
     if not reported:
         yield from _run_ons(tokens, known)
 

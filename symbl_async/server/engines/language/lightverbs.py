@@ -41,6 +41,8 @@ def _get(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
 
 def _have(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     rest = rest_of(tokens, verb)
+    if follows(tokens, verb, "have a word with"):
+        return True
     if follows(tokens, verb, "have a look at"):
         return setting != "lets"
     if not rest or rest[0] in ("a", "an", "no", "to", "been", "any"):
@@ -92,8 +94,8 @@ def _keep(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
 
 def _give(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     talk = words(
-        "example overview idea moment second minute break credit impression background context introduction intro"
-        " tour hint sense up thought summary rundown heads-up"
+        "chance example overview idea moment second minute break credit impression background context introduction"
+        " intro tour hint sense up thought summary rundown heads-up"
     )
     return (
         bool(rest_of(tokens, verb))
@@ -205,7 +207,10 @@ LIGHT_VERBS: Final[dict[str, Rule]] = {
     "put": lambda tokens, verb, setting: (
         not (set(rest_of(tokens, verb)[:4]) & words("way differently simply hold bluntly"))
     ),
-    "stop": lambda tokens, verb, setting: (after := norm_at(tokens, verb + 1)) in DETERMINERS or after.endswith("ing"),
+    "stop": lambda tokens, verb, setting: (
+        (after := norm_at(tokens, verb + 1)) in DETERMINERS
+        or (after.endswith("ing") and after not in ("sharing", "talking"))
+    ),
     "wrap": lambda tokens, verb, setting: (
         len(rest_of(tokens, verb)) > 1 and rest_of(tokens, verb)[1] not in ("for", "here", "now")
     ),

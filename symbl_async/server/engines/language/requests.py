@@ -37,11 +37,11 @@ def read_request(tokens: Sequence[Token], clause: Clause, known: frozenset[str])
         named = ask(tokens, index + 1, "told", 0.75)
         if named is not None and named.deed.known:
             return named
-    for reader in (_inverted, _let, _please, _frames, read_wish, read_assignment, read_proposal, _imperative):
+    for reader in (_inverted, _let, _please, _frames, read_wish, read_assignment, read_proposal):
         found = reader(tokens, index, known)
         if found is not None:
             return found
-    return None
+    return None if clause.joined else _imperative(tokens, index) or _elliptic(tokens, index)
 
 
 def _inverted(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
@@ -250,8 +250,10 @@ def _frames(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked
     return None
 
 
-def _imperative(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
+def _imperative(tokens: Sequence[Token], index: int) -> Asked | None:
     """Read "send me the error log": a verb of doing, bare, with its object."""
+    if tokens[index].norm in ("just", "simply") and index + 1 < len(tokens):
+        index += 1
     word = tokens[index].norm
     if word not in ACTION_VERBS and word not in ("get", "give", "take", "make", "keep", "follow"):
         return None
@@ -265,6 +267,18 @@ def _imperative(tokens: Sequence[Token], index: int, known: frozenset[str]) -> A
     if deed.follow_up and not _clear_imperative(tokens, index):
         return None
     return Asked(deed, listener(index), 0.7)
+
+
+def _elliptic(tokens: Sequence[Token], index: int) -> Asked | None:
+    """Read "need to order paint" and "will send it tonight", whose subject goes without saying."""
+    if is_question(tokens) or norm_at(tokens, index - 1) == "no":
+        return None
+    for phrase in ("need to", "have to", "got to", "going to", "will"):
+        if follows(tokens, index, phrase):
+            deed = judge(tokens, index + len(phrase.split()), "promise")
+            certain = deed is not None and deed.known and (deed.complete or deed.follow_up)
+            return Asked(deed, Actor("speaker", index), 0.65) if deed and certain else None
+    return None
 
 
 def _clear_imperative(tokens: Sequence[Token], index: int) -> bool:

@@ -153,7 +153,7 @@ def _judge_base(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | 
         return _second_verb(tokens, verb, setting)
     deed = _deed(tokens, verb, follow_up=False)
     if special is None and not deed.known and not _may_be_deed(tokens, verb, setting, deed):
-        return None
+        return _second_verb(tokens, verb, setting) if setting in ("promise", "let_me", "lets") else None
     if setting == "bare" and not _starts_object(tokens, verb):
         return None
     if setting in ("told", "other") and not deed.complete:
