@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
 from .capabilities import media_refusal
+from .conversations import Conversations
 from .database import Database
 from .fetch import Fetcher
 from .guard import AddressGuard
@@ -202,6 +203,7 @@ class Server:
             settings=settings,
             accounts=accounts,
             store=store,
+            conversations=Conversations(database),
             spool=spool,
             limits=limits,
             queue=queue,

@@ -7,6 +7,7 @@ from anyio import CancelScope
 from attrs import field, frozen
 
 from .auth import Accounts
+from .conversations import Conversations
 from .limits import JobLimits
 from .queue import JobQueue
 from .settings import ServerSettings
@@ -26,6 +27,7 @@ class Services:
     settings: ServerSettings
     accounts: Accounts
     store: Store
+    conversations: Conversations
     spool: Spool
     limits: JobLimits
     queue: JobQueue

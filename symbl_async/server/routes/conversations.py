@@ -11,11 +11,11 @@ from aiohttp import web
 from .. import resources
 from ..answers import json_response
 from ..bodies import defer_expectation, read_json
+from ..conversations import SORT_FIELDS
 from ..instants import now_ms, parse_instant
 from ..problems import Problem, bad_request
 from ..records import ConversationQuery, ConversationRecord
 from ..services import SERVICES, Services, authenticate
-from ..store import SORT_FIELDS
 from ..transcript import as_markdown, as_srt
 
 _PATH = "/v1/conversations/{conversation_id}"
@@ -55,7 +55,7 @@ def add_routes(app: web.Application) -> None:
 async def list_conversations(request: web.Request) -> web.Response:
     """A page of the account's conversations."""
     account = authenticate(request)
-    found = await request.app[SERVICES].store.list_conversations(account, _list_query(request))
+    found = await request.app[SERVICES].conversations.page(account, _list_query(request))
     return json_response({"conversations": [resources.conversation(record) for record in found]})
 
 
@@ -68,10 +68,10 @@ async def update_conversation(request: web.Request) -> web.Response:
     """Replace the labels of a conversation."""
     services, account = request.app[SERVICES], authenticate(request)
     conversation_id = request.match_info["conversation_id"]
-    if not await services.store.has_conversation(account, conversation_id):
+    if not await services.conversations.has(account, conversation_id):
         raise _unknown()
     labels = _labels((await _body(request, services)).get("metadata"))
-    if not await services.store.set_metadata(account, conversation_id, labels):
+    if not await services.conversations.set_metadata(account, conversation_id, labels):
         raise _unknown()
     return json_response({"id": conversation_id, "metadata": labels})
 
@@ -79,7 +79,7 @@ async def update_conversation(request: web.Request) -> web.Response:
 async def delete_conversation(request: web.Request) -> web.Response:
     """Delete a conversation with its jobs and everything derived from it."""
     services, account = request.app[SERVICES], authenticate(request)
-    deleted = await services.store.delete_conversation(account, request.match_info["conversation_id"])
+    deleted = await services.conversations.delete(account, request.match_info["conversation_id"])
     if deleted is None:
         raise _unknown()
     for _ in range(deleted.waiting):
@@ -93,7 +93,7 @@ async def get_messages(request: web.Request) -> web.Response:
     """The transcript as a list."""
     conversation = await _find(request)
     verbose, mood = _flag(request, "verbose"), _flag(request, "sentiment")
-    found = await request.app[SERVICES].store.get_messages(conversation.id)
+    found = await request.app[SERVICES].conversations.messages(conversation.id)
 
     def render() -> web.Response:
         return json_response({"messages": resources.messages(found, conversation.id, verbose=verbose, mood=mood)})
@@ -115,13 +115,13 @@ async def create_transcript(request: web.Request) -> web.Response:
         raise bad_request('"phrases" has to be an object.')
     mark_all = _member(phrases, "highlightAllKeyPhrases")
     mark_insights = _member(phrases, "highlightOnlyInsightKeyPhrases")
-    records = await services.store.get_messages(conversation.id)
+    records = await services.conversations.messages(conversation.id)
     if content_type == "text/srt":
         payload = as_srt(records, speakers=speakers)
     else:
         highlights = [(record.id, record.phrases) for record in records] if mark_all else []
         if mark_all or mark_insights:
-            found = await services.store.get_insights(conversation.id, _INSIGHT_KINDS)
+            found = await services.conversations.insights(conversation.id, _INSIGHT_KINDS)
             highlights += [(record.message_id, record.phrases) for record in found]
         payload = as_markdown(records, paragraphs=paragraphs, speakers=speakers, highlights=highlights)
     return json_response({"transcript": {"payload": payload, "contentType": content_type}})
@@ -131,14 +131,14 @@ async def get_topics(request: web.Request) -> web.Response:
     """Topics of the conversation."""
     conversation = await _find(request)
     mood = _flag(request, "sentiment")
-    found = await request.app[SERVICES].store.get_topics(conversation.id)
+    found = await request.app[SERVICES].conversations.topics(conversation.id)
     return json_response({"topics": [resources.topic(record, mood=mood) for record in found]})
 
 
 def _insights(wrapper: str, *kinds: str) -> _Handler:
     async def get_insights(request: web.Request) -> web.Response:
         conversation = await _find(request)
-        found = await request.app[SERVICES].store.get_insights(conversation.id, kinds)
+        found = await request.app[SERVICES].conversations.insights(conversation.id, kinds)
         return json_response({wrapper: [resources.insight(record) for record in found]})
 
     return get_insights
@@ -152,7 +152,7 @@ async def get_members(request: web.Request) -> web.Response:
 
 async def _find(request: web.Request) -> ConversationRecord:
     account = authenticate(request)
-    found = await request.app[SERVICES].store.get_conversation(account, request.match_info["conversation_id"])
+    found = await request.app[SERVICES].conversations.get(account, request.match_info["conversation_id"])
     if found is None:
         raise _unknown()
     return found

@@ -127,7 +127,7 @@ def _require_engine(services: Services, kind: JobKind) -> None:
 
 async def _find_conversation(request: web.Request, services: Services, account: str) -> str | None:
     conversation_id = request.match_info.get("conversation_id")
-    if conversation_id is not None and not await services.store.has_conversation(account, conversation_id):
+    if conversation_id is not None and not await services.conversations.has(account, conversation_id):
         raise _unknown_conversation()
     return conversation_id
 
