@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from server_support import lines_of, result_of
+
+from symbl_async.errors import ConfigurationError
+from symbl_async.server.analysis import build_task, plan_rows
+from symbl_async.server.auth import Accounts
+from symbl_async.server.conversations import Conversations
+from symbl_async.server.database import Database
+from symbl_async.server.records import ClaimedJob, Member, NewJob, ResultRows
+from symbl_async.server.store import Store, UnknownConversationError
+
+ACCOUNT = "account"
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[tuple[Store, Conversations]]:
+    """A store with one account."""
+    async with Database.open(folder / "server.sqlite") as database:
+        await Accounts(database, token_lifetime=60).open(ACCOUNT, "secret")
+        yield Store(database), Conversations(database)
+
+
+def text(content: str = "Hello", append_to: str | None = None, account: str = ACCOUNT) -> NewJob:
+    """A submission of one message."""
+    return NewJob(account=account, kind="text", parameters={}, append_to=append_to, messages=({"content": content},))
+
+
+async def claimed(store: Store, conversation_id: str) -> ClaimedJob:
+    """The next job, which has to be there."""
+    job = await store.claim_next(conversation_id)
+    assert job is not None
+    return job
+
+
+async def complete(store: Store, job: ClaimedJob) -> bool:
+    """End a job with its own messages as results."""
+    result = result_of(lines_of(build_task(job, max_duration=1.0)))
+    return await store.complete(job.id, lambda members: plan_rows(job, result, members))
+
+
+async def test_results_are_written_once(tmp_path: Path) -> None:
+    """Completing again, or failing afterwards, changes nothing."""
+    async with opened(tmp_path) as (store, conversations):
+        accepted = await store.add_job(text())
+        job = await claimed(store, accepted.conversation_id)
+        assert await complete(store, job)
+        assert not await complete(store, job)
+        assert not await store.fail(job.id, "late")
+        assert [message.text for message in await conversations.messages(accepted.conversation_id)] == ["Hello"]
+        state = await store.get_job(ACCOUNT, job.id)
+        assert state is not None
+        assert (state.status, state.reason) == ("completed", None)
+
+
+async def test_half_written_results_do_not_exist(tmp_path: Path) -> None:
+    """What fails in the middle of completing leaves the job running and the conversation as it was."""
+    async with opened(tmp_path) as (store, conversations):
+        accepted = await store.add_job(text())
+        job = await claimed(store, accepted.conversation_id)
+        before = await conversations.get(ACCOUNT, accepted.conversation_id)
+
+        def broken(members: Sequence[Member]) -> ResultRows:
+            rows = plan_rows(job, result_of(lines_of(build_task(job, max_duration=1.0))), members)
+            rows.insights.append({"id": "1", "kind": "question"})
+            return rows
+
+        with pytest.raises(Exception, match="insights"):
+            await store.complete(job.id, broken)
+        assert await conversations.messages(accepted.conversation_id) == []
+        assert await conversations.get(ACCOUNT, accepted.conversation_id) == before
+        assert await complete(store, job)
+        assert len(await conversations.messages(accepted.conversation_id)) == 1
+
+
+async def test_jobs_are_claimed_in_order_and_once(tmp_path: Path) -> None:
+    """Whoever asks gets the next one; a claimed job is not given away again."""
+    async with opened(tmp_path) as (store, _):
+        first = await store.add_job(text("0"))
+        for index in range(1, 4):
+            await store.add_job(text(str(index), first.conversation_id))
+        contents: list[str] = []
+
+        async def claim() -> None:
+            contents.append((await claimed(store, first.conversation_id)).messages[0]["content"])
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(claim)
+        assert sorted(contents) == ["0", "1", "2", "3"]
+        assert await store.claim_next(first.conversation_id) is None
+
+
+async def test_recovery_puts_running_jobs_back_in_their_place(tmp_path: Path) -> None:
+    """The first of several is again the first."""
+    async with opened(tmp_path) as (store, _):
+        first = await store.add_job(text("0"))
+        second = await store.add_job(text("1", first.conversation_id))
+        other = await store.add_job(text("other"))
+        await claimed(store, first.conversation_id)
+    async with opened(tmp_path) as (store, _):
+        unfinished = await store.recover()
+        ids = [first.conversation_id, second.conversation_id, other.conversation_id]
+        assert unfinished == [(ACCOUNT, conversation_id) for conversation_id in ids]
+        assert (await claimed(store, first.conversation_id)).id == first.job_id
+
+
+async def test_appending_to_what_is_not_yours_is_refused(tmp_path: Path) -> None:
+    """Unknown conversations and those of others look the same, and no job is kept."""
+    async with opened(tmp_path) as (store, _):
+        accepted = await store.add_job(text())
+        for job in (text(append_to="1234567890123456"), text(append_to=accepted.conversation_id, account="other")):
+            with pytest.raises(UnknownConversationError):
+                await store.add_job(job)
+        assert len(await store.recover()) == 1
+
+
+async def test_deleted_conversation_takes_everything_along(tmp_path: Path) -> None:
+    """No row of it stays in any table."""
+    async with opened(tmp_path) as (store, conversations):
+        accepted = await store.add_job(text())
+        await complete(store, await claimed(store, accepted.conversation_id))
+        await store.add_job(text("more", accepted.conversation_id))
+        deleted = await conversations.delete(ACCOUNT, accepted.conversation_id)
+        assert deleted is not None
+        assert deleted.waiting == 1
+        assert await conversations.delete(ACCOUNT, accepted.conversation_id) is None
+    with sqlite3.connect(tmp_path / "server.sqlite") as connection:
+        for table in ("conversations", "members", "jobs", "messages", "insights", "topics"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
+    connection.close()
+
+
+async def test_newer_layout_is_not_touched(tmp_path: Path) -> None:
+    """A database of a later version is refused, not guessed at."""
+    async with opened(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "server.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(ConfigurationError, match="newer version"):
+        async with opened(tmp_path):
+            pass
+
+
+async def test_cancelled_caller_leaves_the_database_usable(tmp_path: Path) -> None:
+    """A request that is cancelled in the middle of a transaction takes no connection and no lock with it."""
+    async with opened(tmp_path) as (store, _):
+        for _ in range(20):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(5):
+                    tasks.start_soon(store.add_job, text())
+                await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+        with anyio.fail_after(10):
+            await store.add_job(text())
+
+
+async def test_database_is_for_its_user_only(tmp_path: Path) -> None:
+    """Conversations are private, so are their files."""
+    async with opened(tmp_path) as (store, _):
+        await store.add_job(text())
+        for path in tmp_path.glob("server.sqlite*"):
+            assert path.stat().st_mode & 0o077 == 0
