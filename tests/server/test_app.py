@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from server_support import ASYNC_API, TEXT, ScriptedExecutor, credentials, runni
 
 from symbl_async.errors import ClientStateError, ConfigurationError
 from symbl_async.server import Server, ServerSettings
+from symbl_async.server.capabilities import media_refusal
 
 
 async def test_text_goes_in_and_comes_back() -> None:
@@ -238,3 +241,40 @@ async def test_token_request_needs_no_token() -> None:
         session.post(f"{api.server.url}/oauth2/token:generate", json=credentials(api.server)) as response,
     ):
         assert response.status == 200
+
+
+async def test_folder_that_cannot_be_made_is_a_configuration_error(tmp_path: Path) -> None:
+    """The message names the folder."""
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file" / "below", Path("~nobody-of-that-name/data")):
+        with pytest.raises(ConfigurationError, match=folder.name):
+            async with Server(ServerSettings(data_dir=folder), executor=ScriptedExecutor()):
+                pass
+
+
+def test_missing_speech_packages_are_told_with_the_command() -> None:
+    """Whichever of them is missing; with all of them there is no reason to refuse."""
+    assert media_refusal("moonshine", find=lambda name: name) is None
+    for missing in ("av", "numpy", "moonshine_voice"):
+        refusal = media_refusal("moonshine", find=lambda name, missing=missing: None if name == missing else name)
+        assert refusal is not None
+        assert "pip install 'symbl_async[local]'" in refusal
+
+
+def test_worker_does_not_load_the_web_server() -> None:
+    """The package of the server is imported by every worker process, and costs them neither HTTP nor database."""
+    code = "import sys, symbl_async.server; print('sqlalchemy' in sys.modules, 'aiohttp.web' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_server_without_its_packages_names_them() -> None:
+    """Importing is harmless; using the server says what to install."""
+    code = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "import symbl_async.server as server\n"
+        "try:\n    server.Server\nexcept Exception as exc:\n    print(type(exc).__name__, exc)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.startswith("ConfigurationError")
+    assert "symbl_async[server]" in done.stdout

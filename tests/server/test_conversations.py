@@ -18,6 +18,8 @@ from symbl_async.server.engines.base import (
     Word,
 )
 from symbl_async.server.instants import parse_instant
+from symbl_async.server.records import MessageRecord
+from symbl_async.server.transcript import as_markdown
 
 LINES = [
     Line("Good morning, Mateo, can you walk me through the warehouse rollout?", 0.0, 4.2, INES),
@@ -435,3 +437,22 @@ async def test_every_resource_wants_a_token() -> None:
             assert (await api.call("GET", f"/v1/conversations{path}")).status == 401
         for method, path in (("DELETE", "/1"), ("PUT", "/1"), ("POST", "/1/transcript")):
             assert (await api.call(method, f"/v1/conversations{path}", json={})).status == 401
+
+
+async def test_date_that_cannot_be_written_is_left_out() -> None:
+    """An insight with an impossible date is an insight without one."""
+    insight = Insight("action_item", "Send it.", 0, 0.9, due="9999-12-31T23:59:59")
+    async with running(ScriptedExecutor(lambda _: result_of(LINES, insights=(insight,)))) as api:
+        conversation_id = await recorded(api)
+        (item,) = (await api.get(conversation_id, "/action-items"))["actionItems"]
+        assert "dueBy" not in item
+
+
+def test_marks_do_not_overlap() -> None:
+    """Of two phrases that share words the longer one is marked; what does not stand in the text is not."""
+    record = MessageRecord(
+        id="1", text="send the contract to Ines", member=None, started_at=0, ended_at=0, sentiment=0.0
+    )
+    phrases = ("the contract to Ines", "send the contract", "Teo", "")
+    found = as_markdown([record], paragraphs=False, speakers=True, highlights=[("1", phrases)])
+    assert found == "send <mark>the contract to Ines</mark>"

@@ -397,3 +397,34 @@ async def test_broken_chunks_are_refused() -> None:
         assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ")) or not answer
         await api.job((await until_free(api))["jobId"])
         assert list((api.server.data_dir / "spool").iterdir()) == []
+
+
+async def test_conversation_deleted_during_an_upload_is_404() -> None:
+    """There is nothing left to append to; the recording goes, and so does the place."""
+    async with running(job_limit=1) as api:
+        accepted = await api.submit()
+        await api.job(accepted["jobId"])
+        conversation_id = accepted["conversationId"]
+        host, port = api.server.url.removeprefix("http://").split(":")
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(
+                f"PUT /v1/process/audio/{conversation_id} HTTP/1.1\r\nHost: localhost\r\n"
+                f"Authorization: Bearer {api.token}\r\nContent-Length: {len(WAV)}\r\n"
+                "Expect: 100-continue\r\n\r\n".encode()
+            )
+            assert (await stream.receive()).startswith(b"HTTP/1.1 100 ")
+            assert (await api.call("DELETE", f"/v1/conversations/{conversation_id}")).status == 200
+            await stream.send(WAV)
+            assert (await stream.receive()).startswith(b"HTTP/1.1 404 ")
+        assert list((api.server.data_dir / "spool").iterdir()) == []
+        await api.job((await api.submit())["jobId"])
+
+
+async def test_unknown_expectation_is_417() -> None:
+    """Nothing but 100-continue can be expected."""
+    async with running() as api:
+        answer = await raw(
+            api, "POST /v1/process/audio HTTP/1.1", b"Content-Length: 5\r\nExpect: something-else\r\n\r\n"
+        )
+        assert answer.startswith(b"HTTP/1.1 417 ")
+        assert b'{"message":' in answer
