@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
 from .capabilities import media_refusal
+from .changes import JobChanges
 from .conversations import Conversations
 from .database import Database
 from .fetch import Fetcher
@@ -183,6 +184,7 @@ class Server:
             stall_timeout=settings.stall_timeout,
         )
         limits = JobLimits(settings.job_limit)
+        changes = JobChanges()
         workers = settings.workers or _processors()
         refusal = self._refuse_media
         executor = self._executor
@@ -194,6 +196,7 @@ class Server:
             executor,
             Recordings(spool, fetcher, keep=settings.keep_media),
             limits,
+            changes,
             concurrency=self._concurrency or workers,
             max_duration=settings.max_duration,
         )
@@ -207,6 +210,7 @@ class Server:
             spool=spool,
             limits=limits,
             queue=queue,
+            changes=changes,
             media_refusal=refusal,
         )
         await self._listen(stack, build_app(services, self._middlewares))

@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .analysis import build_task, plan_rows
+from .changes import JobChanges
 from .engines.base import EngineError, Result
 from .limits import JobLimits
 from .records import ClaimedJob
@@ -54,6 +55,7 @@ class JobQueue:
         executor: What processes them.
         media: Where their recordings are.
         limits: Told when a job ends.
+        changes: Told of every change of a job's status.
         concurrency: Jobs that are processed at once.
         max_duration: Longest recording accepted, in seconds.
     """
@@ -64,6 +66,7 @@ class JobQueue:
         executor: Executor,
         media: MediaSource,
         limits: JobLimits,
+        changes: JobChanges,
         *,
         concurrency: int,
         max_duration: float,
@@ -72,6 +75,7 @@ class JobQueue:
         self._executor = executor
         self._media = media
         self._limits = limits
+        self._changes = changes
         self._slots = anyio.CapacityLimiter(concurrency)
         self._fetches = anyio.CapacityLimiter(_FETCHES_AT_ONCE)
         self._max_duration = max_duration
@@ -126,6 +130,7 @@ class JobQueue:
             job = await self._store.claim_next(conversation_id)
             if job is None:
                 return False
+            self._changes.told(job.id)
             if job.url is None:
                 await self._process(job)
                 return True
@@ -157,6 +162,7 @@ class JobQueue:
         if outcome is not None:
             logger.warning("job %s failed: %s", job.id, outcome)
             await self._store.fail(job.id, outcome)
+        self._changes.told(job.id)
         if isinstance(media, Path):
             await self._media.discard(job, media)
 

@@ -7,6 +7,7 @@ from anyio import CancelScope
 from attrs import field, frozen
 
 from .auth import Accounts
+from .changes import JobChanges
 from .conversations import Conversations
 from .limits import JobLimits
 from .queue import JobQueue
@@ -31,6 +32,7 @@ class Services:
     spool: Spool
     limits: JobLimits
     queue: JobQueue
+    changes: JobChanges
     media_refusal: str | None = None
     uploads: set[CancelScope] = field(factory=set)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import anyio
 from aiohttp import web
 
 from ..answers import json_response
+from ..extensions import preferred_wait
 from ..problems import Problem
-from ..services import SERVICES, authenticate
+from ..records import JobState
+from ..services import SERVICES, Services, authenticate
+
+_WAITING_AT_ONCE = 1024
+"""Requests that may wait; further ones are answered at once."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -15,13 +21,31 @@ def add_routes(app: web.Application) -> None:
 
 
 async def get_job_status(request: web.Request) -> web.Response:
-    """Read the status of a job."""
+    """Read the status of a job, after its next change when the client prefers to wait for that."""
     account = authenticate(request)
     services = request.app[SERVICES]
-    job = await services.store.get_job(account, request.match_info["job_id"])
+    job_id = request.match_info["job_id"]
+    wait = preferred_wait(request.headers.get("Prefer")) if services.settings.extensions else 0.0
+    if not wait or services.changes.waiting >= _WAITING_AT_ONCE:
+        return _answer(services, await _read(services, account, job_id))
+    with services.changes.next(job_id) as change:
+        job = await _read(services, account, job_id)
+        if job.status not in ("completed", "failed"):
+            with anyio.move_on_after(wait):
+                await change.wait()
+            job = await _read(services, account, job_id)
+    return _answer(services, job, headers={"Preference-Applied": "wait"})
+
+
+async def _read(services: Services, account: str, job_id: str) -> JobState:
+    job = await services.store.get_job(account, job_id)
     if job is None:
         raise Problem(404, "No job with this id.")
+    return job
+
+
+def _answer(services: Services, job: JobState, headers: dict[str, str] | None = None) -> web.Response:
     answer = {"id": job.id, "status": job.status}
     if services.settings.extensions and job.status == "failed" and job.reason:
         answer["message"] = job.reason
-    return json_response(answer)
+    return json_response(answer, headers=headers)

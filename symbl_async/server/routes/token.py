@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from .. import extensions
 from ..answers import json_response
 from ..bodies import defer_expectation, read_json
 from ..problems import bad_request
@@ -27,9 +28,10 @@ async def generate_token(request: web.Request) -> web.Response:
     if _member(body, "type") != "application":
         raise bad_request('"type" has to be "application".')
     grant = await services.accounts.grant(_member(body, "appId"), _member(body, "appSecret"))
-    return json_response(
-        {"accessToken": grant.token, "expiresIn": grant.expires_in}, headers={"Cache-Control": "no-store"}
-    )
+    headers = {"Cache-Control": "no-store"}
+    if settings.extensions:
+        headers[extensions.HEADER] = extensions.OFFERED
+    return json_response({"accessToken": grant.token, "expiresIn": grant.expires_in}, headers=headers)
 
 
 def _member(body: dict[str, Any], name: str) -> str:

@@ -1,0 +1,27 @@
+"""What this server offers beyond the documented API, and how it says so.
+
+The answer to a token request names the extensions in a header; clients that do not know them ignore it.
+``prefer-wait``: ``Prefer: wait=N`` (RFC 7240) on job status delays the answer until the status changes, for N seconds
+at most, and the answer says ``Preference-Applied: wait``.
+"""
+
+from __future__ import annotations
+
+import re
+
+HEADER = "Symbl-Async-Extensions"
+OFFERED = "prefer-wait"
+
+LONGEST_WAIT = 60.0
+"""Seconds that a request may wait; longer ones are cut to it."""
+
+_WAIT = re.compile(r"\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?:;.*)?", re.IGNORECASE)
+
+
+def preferred_wait(header: str | None) -> float:
+    """The seconds that a ``Prefer`` header asks to wait; 0 when it does not."""
+    for preference in (header or "").split(","):
+        match = _WAIT.fullmatch(preference)
+        if match is not None:
+            return min(float(match[1]), LONGEST_WAIT)
+    return 0.0
