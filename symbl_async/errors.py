@@ -80,7 +80,13 @@ class InvalidInputError(SymblError, ValueError):
 
 
 class TransportError(SymblError):
-    """The request got no answer; the server did not act on it, or acting twice does no harm."""
+    """The request got no answer; the server did not act on it, or acting twice does no harm.
+
+    Attributes:
+        transient: False when trying again cannot help, as with a certificate that nobody vouches for.
+    """
+
+    transient = True
 
 
 class ConnectError(TransportError):

@@ -280,8 +280,13 @@ async def _read_head(reader: asyncio.StreamReader) -> Seen | None:
 
 
 @asynccontextmanager
-async def peer(**scripts: Script | Sequence[Script]) -> AsyncIterator[Peer]:
-    """Run a peer on a free loopback port; kinds without a script behave well."""
+async def peer(buffer: int | None = None, /, **scripts: Script | Sequence[Script]) -> AsyncIterator[Peer]:
+    """Run a peer on a free loopback port; kinds without a script behave well.
+
+    Args:
+        buffer: Bytes that the system may hold for it unread.
+        scripts: What to do with requests of a kind.
+    """
     defaults: dict[str, list[Script]] = {
         "token": [grant],
         "submit": [accept],
@@ -291,7 +296,10 @@ async def peer(**scripts: Script | Sequence[Script]) -> AsyncIterator[Peer]:
     for kind, given in scripts.items():
         defaults[kind] = [given] if callable(given) else list(given)
     one = Peer(defaults)
-    server = await asyncio.start_server(one.serve, "127.0.0.1", 0)
+    listener = socket.create_server(("127.0.0.1", 0))
+    if buffer is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    server = await asyncio.start_server(one.serve, sock=listener)
     port = server.sockets[0].getsockname()[1]
     one.url = f"http://127.0.0.1:{port}"
     try:

@@ -99,8 +99,8 @@ class Submitter:
             delay: float | None = None
             try:
                 reply, token, body = await self._attempt(request, source, on_progress, call)
-            except TransportError:
-                if not source.replayable or not self._again(attempt):
+            except TransportError as error:
+                if not error.transient or not source.replayable or not self._again(attempt):
                     raise
             else:
                 if is_success(reply):

@@ -12,21 +12,23 @@ from .settings import Retry
 RETRYABLE_READ = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses on which a read is repeated."""
 
-_EARNED = 0.1
+# In tenths of a repeat, as whole numbers: ten times 0.1 is a little less than 1.
+_REPEAT = 10
+_EARNED = 1
 
 
 class RetryBudget:
     """Repeats left for the whole client, so that an outage is not amplified."""
 
     def __init__(self, capacity: float) -> None:
-        self._capacity = capacity
-        self._left = capacity
+        self._capacity = capacity * _REPEAT
+        self._left = self._capacity
 
     def spend(self) -> bool:
         """Take one repeat; false when none is left."""
-        if self._left < 1:
+        if self._left < _REPEAT:
             return False
-        self._left -= 1
+        self._left -= _REPEAT
         return True
 
     def earn(self) -> None:

@@ -208,8 +208,15 @@ def _connect_error(where: str, error: aiohttp.ClientError) -> SymblError:
     number = getattr(cause, "errno", None)
     if number in {errno.EMFILE, errno.ENFILE}:
         return ResourceError(f"{where}: this process is out of file descriptors")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        problem = ConnectError(
+            f"{where}: TLS failed: the server's certificate was not accepted; trust its issuer in the TLS context of "
+            "a connector_factory"
+        )
+        problem.transient = False
+        return problem
     if isinstance(error, aiohttp.ClientSSLError):
-        return ConnectError(f"{where}: TLS failed: the server's certificate or protocol was not accepted")
+        return ConnectError(f"{where}: TLS failed: the handshake did not complete")
     host, port = getattr(error, "host", "?"), getattr(error, "port", "?")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return ConnectError(f"{where}: the name {host} cannot be resolved; check base_url")

@@ -61,8 +61,8 @@ class Session:
             delay: float | None = None
             try:
                 reply = await self.authenticated(request)
-            except TransportError:
-                if not self._again(attempt):
+            except TransportError as error:
+                if not error.transient or not self._again(attempt):
                     raise
             else:
                 if is_success(reply):

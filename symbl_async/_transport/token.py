@@ -29,6 +29,9 @@ class Secret:
 
     __str__ = __repr__
 
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
     def __reduce__(self) -> str:
         raise TypeError("a Secret is not pickled")
 

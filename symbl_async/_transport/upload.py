@@ -77,14 +77,36 @@ class Body:
         """Send everything to *writer*."""
         try:
             async for chunk in self.chunks():
-                try:
-                    async with asyncio.timeout(self._stall):
-                        await writer.write(chunk)
-                except TimeoutError:
-                    raise UploadStalledError(f"the server took no byte of {self._name} for {self._stall:g} s") from None
+                await self._put(writer, chunk)
         except SymblError as error:
             self.failure = error
             raise
+
+    async def _put(self, writer: AbstractStreamWriter, chunk: bytes) -> None:
+        """Write *chunk*, however long it takes, as long as bytes of it move."""
+        loop = asyncio.get_running_loop()
+        waiting, moved_at = len(chunk) + _unsent(writer), loop.time()
+        timer: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal waiting, moved_at, timer
+            now, left = loop.time(), _unsent(writer)
+            if left != waiting:
+                waiting, moved_at = left, now
+            if now - moved_at >= self._stall:
+                watch.reschedule(now)
+            else:
+                timer = loop.call_later(min(self._stall / 2, self._stall - (now - moved_at)), look)
+
+        try:
+            async with asyncio.timeout(None) as watch:
+                timer = loop.call_later(self._stall / 2, look)
+                try:
+                    await writer.write(chunk)
+                finally:
+                    timer.cancel()
+        except TimeoutError:
+            raise UploadStalledError(f"the server took no byte of {self._name} for {self._stall:g} s") from None
 
 
 @asynccontextmanager
@@ -118,6 +140,12 @@ def report(on_progress: Progress | None, sent: int, total: int) -> Progress | No
         logger.exception("on_progress raised; it is not called again for this upload")
         return None
     return on_progress
+
+
+def _unsent(writer: AbstractStreamWriter) -> int:
+    """Return how many bytes wait in this process for the connection to take them."""
+    transport = getattr(writer, "transport", None)
+    return 0 if transport is None else int(transport.get_write_buffer_size())
 
 
 class BodyPayload(aiohttp.Payload):

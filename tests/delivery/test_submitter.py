@@ -323,8 +323,9 @@ async def test_row_39_bad_ids_are_uncertain_and_go_nowhere(ids: dict[str, Any]) 
 async def test_numeric_ids_are_read_and_followed() -> None:
     """Ids that come as JSON numbers are ids all the same, in both answers."""
     async with (
-        peer(submit=answer(201, {"jobId": 71, "conversationId": 52}), job=answer(200, {"id": 71, "status": "completed"}))
-        as server,
+        peer(
+            submit=answer(201, {"jobId": 71, "conversationId": 52}), job=answer(200, {"id": 71, "status": "completed"})
+        ) as server,
         client_of(server) as client,
     ):
         handle = await client.text.submit("Good morning.")

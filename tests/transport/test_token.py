@@ -1,0 +1,226 @@
+"""Tokens: one request for any number of callers, renewed ahead of their end, never shown."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import anyio
+import pytest
+from peers import JOB, answer, peer
+from support import SECRET, client_of, until
+
+from symbl_async import AuthenticationError, Retry, SymblError, TransportError, UnexpectedResponseError
+from symbl_async._transport.token import Secret, TokenCache
+from symbl_async.models.submission import TokenGrant
+from symbl_async.testing import FakeClock
+
+
+class Fetch:
+    """A token end point in memory."""
+
+    def __init__(self, *lifetimes: float, error: SymblError | None = None, hold: bool = False) -> None:
+        self.calls = 0
+        self.lifetimes = lifetimes or (3600.0,)
+        self.error = error
+        self.gate = anyio.Event()
+        if not hold:
+            self.gate.set()
+
+    async def __call__(self) -> TokenGrant:
+        """Grant the next token."""
+        self.calls += 1
+        number = self.calls
+        await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return TokenGrant(f"token-{number}", self.lifetimes[min(number, len(self.lifetimes)) - 1])
+
+
+async def test_one_request_serves_everybody_who_waits() -> None:
+    """Any number of callers without a token cause one request and share its token."""
+    fetch = Fetch(hold=True)
+    cache = TokenCache(FakeClock(), fetch)
+    tokens: list[str] = []
+
+    async def ask() -> None:
+        tokens.append(await cache.get())
+
+    async with anyio.create_task_group() as group:
+        for _ in range(500):
+            group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        fetch.gate.set()
+    assert tokens == ["token-1"] * 500
+    assert fetch.calls == 1
+
+
+async def test_everybody_shares_the_error() -> None:
+    """When the request fails, all who waited for it get its error, and the next caller tries anew."""
+    fetch = Fetch(error=TransportError("down"), hold=True)
+    cache = TokenCache(FakeClock(), fetch)
+    errors: list[SymblError] = []
+
+    async def ask() -> None:
+        with pytest.raises(TransportError, match="down") as caught:
+            await cache.get()
+        errors.append(caught.value)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        fetch.gate.set()
+    assert len(errors) == 10
+    assert fetch.calls == 1
+    fetch.error = None
+    assert await cache.get() == "token-2"
+
+
+async def test_cancelled_leader_does_not_fail_the_others() -> None:
+    """If the one who asks is cancelled, the next one asks."""
+    fetch = Fetch(hold=True)
+    cache = TokenCache(FakeClock(), fetch)
+    leader = anyio.CancelScope()
+    tokens: list[str] = []
+
+    async def lead() -> None:
+        with leader:
+            await cache.get()
+
+    async def follow() -> None:
+        tokens.append(await cache.get())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(lead)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(3):
+            group.start_soon(follow)
+        await anyio.wait_all_tasks_blocked()
+        leader.cancel()
+        await anyio.wait_all_tasks_blocked()
+        fetch.gate.set()
+    assert tokens == ["token-2"] * 3
+    assert fetch.calls == 2
+
+
+@pytest.mark.parametrize(("lifetime", "good_until"), [(3600.0, 3540.0), (100.0, 90.0)])
+async def test_renewal_comes_before_the_end(lifetime: float, good_until: float) -> None:
+    """A token is replaced a minute before it ends, sooner if it is short-lived, and not before that."""
+    clock = FakeClock()
+    cache = TokenCache(clock, Fetch(lifetime))
+    assert await cache.get() == "token-1"
+    await clock.advance(good_until - 1)
+    assert await cache.get() == "token-1"
+    await clock.advance(1)
+    assert await cache.get() == "token-2"
+
+
+async def test_late_refusal_of_an_old_token_costs_nothing() -> None:
+    """A caller whose token was replaced meanwhile gets the present one without a request."""
+    fetch = Fetch()
+    cache = TokenCache(FakeClock(), fetch)
+    old = await cache.get()
+    assert await cache.replace(old) == "token-2"
+    for _ in range(5):
+        assert await cache.replace(old) == "token-2"
+    assert fetch.calls == 2
+
+
+async def test_many_refusals_at_once_renew_once() -> None:
+    """Concurrent 401s of one token make one request."""
+    fetch = Fetch()
+    cache = TokenCache(FakeClock(), fetch)
+    old = await cache.get()
+    fetch.gate = anyio.Event()
+    tokens: list[str | None] = []
+
+    async def refused() -> None:
+        tokens.append(await cache.replace(old))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(50):
+            group.start_soon(refused)
+        await anyio.wait_all_tasks_blocked()
+        fetch.gate.set()
+    assert tokens == ["token-2"] * 50
+    assert fetch.calls == 2
+
+
+async def test_token_that_was_handed_in_cannot_be_replaced() -> None:
+    """Without credentials there is no other token."""
+    cache = TokenCache(FakeClock(), None, Secret("given"))
+    assert await cache.get() == "given"
+    assert await cache.replace("given") is None
+    assert not cache.renewable
+
+
+def test_secret_shows_itself_only_when_asked() -> None:
+    """No repr, text or format holds it, and it is not pickled."""
+    secret = Secret(SECRET)
+    assert SECRET not in f"{secret!r} {secret} {secret:>20} {[secret]}"
+    assert secret.reveal() == SECRET
+    with pytest.raises(TypeError):
+        pickle.dumps(secret)
+
+
+@pytest.mark.parametrize("reply", [{}, {"accessToken": ""}, {"accessToken": 5}, {"accessToken": "a b"}, {"accessToken": "a\r\nX: y"}, []])
+async def test_row_47_reply_without_a_token_is_unexpected(reply: Any) -> None:
+    """What cannot stand in a header is no token."""
+    async with peer(token=answer(200, reply)) as server, client_of(server) as client:
+        with pytest.raises(UnexpectedResponseError):
+            await client.jobs.get(JOB)
+        assert server.seen("job") == []
+
+
+@pytest.mark.parametrize(
+    ("expires", "good_for"),
+    [(0, 54), (-1, 54), ("x", 54), (None, 54), (True, 54), (1e12, 86340), (3600, 3540), (60, 54)],
+)
+async def test_row_47_odd_lifetimes_are_clamped(expires: Any, good_for: float) -> None:
+    """A lifetime that makes no sense counts as a minute, and none as more than a day."""
+    clock = FakeClock()
+    grant = answer(200, {"accessToken": "t", "expiresIn": expires})
+    async with peer(token=grant) as server, client_of(server, clock=clock) as client:
+        await client.jobs.get(JOB)
+        await clock.advance(good_for - 1)
+        await client.jobs.get(JOB)
+        assert len(server.seen("token")) == 1
+        await clock.advance(1)
+        await client.jobs.get(JOB)
+        assert len(server.seen("token")) == 2
+
+
+async def test_row_26_wrong_secret_is_an_authentication_error() -> None:
+    """Refused credentials are named, the secret is not, and they are not tried again."""
+    async with peer(token=answer(401, {"message": "wrong"})) as server, client_of(server) as client:
+        with pytest.raises(AuthenticationError, match="wrong") as caught:
+            await client.jobs.get(JOB)
+        assert SECRET not in str(caught.value)
+        assert len(server.seen("token")) == 1
+        assert server.seen("token")[0].json == {"type": "application", "appId": "app-id-for-tests", "appSecret": SECRET}
+
+
+async def test_row_48_trouble_at_the_token_end_point_is_met_by_one() -> None:
+    """With many waiters one of them repeats, and all share the end."""
+    retry = Retry(first=0, attempts=3)
+    async with peer(token=answer(503)) as server, client_of(server, retry=retry) as client:
+        errors = 0
+
+        async def ask() -> None:
+            nonlocal errors
+            with pytest.raises(SymblError):
+                await client.jobs.get(JOB)
+            errors += 1
+
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(ask)
+        assert errors == 100
+        assert len(server.seen("token")) == 3
+        await until(lambda: not client_busy(server))
+
+
+def client_busy(server: Any) -> bool:
+    """Whether a token request is still being answered."""
+    return any(not request.complete for request in server.seen("token"))

@@ -1,0 +1,261 @@
+"""The body of an upload: its declared length, the held-back last chunk, progress and stalls."""
+
+from __future__ import annotations
+
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import anyio
+import pytest
+from blockbuster import BlockBuster
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peers import Connection, accept, peer
+from support import client_of, media
+
+from symbl_async import InvalidInputError, Retry, Stream, Timeouts, UploadStalledError
+from symbl_async._transport.source import BytesSource, StreamSource, openable
+from symbl_async._transport.upload import Body, BodyPayload, open_body
+from symbl_async.testing import serve
+
+
+async def pieces(chunks: list[bytes]) -> Any:
+    """An async iterable of *chunks*."""
+    for chunk in chunks:
+        yield chunk
+
+
+async def sent(body: Body) -> bytes:
+    """What the body lets go."""
+    return b"".join([chunk async for chunk in body.chunks()])
+
+
+@settings(deadline=None, max_examples=60)
+@given(chunks=st.lists(st.binary(max_size=50), min_size=1, max_size=12), off=st.integers(-5, 5))
+def test_body_is_exactly_as_long_as_declared(chunks: list[bytes], off: int) -> None:
+    """Whatever a stream gives, either exactly its declared bytes go out or the last chunk is held back."""
+    data = b"".join(chunks)
+    size = len(data) + off
+    if size < 1:
+        return
+
+    async def check() -> None:
+        out = bytearray()
+        try:
+            async with open_body(StreamSource(Stream(pieces(chunks), size)), stall=5) as body:
+                async for chunk in body.chunks():
+                    out += chunk
+        except InvalidInputError:
+            assert off != 0
+            assert len(out) < size
+            assert not body.released
+        else:
+            assert off == 0
+            assert bytes(out) == data
+            assert body.released
+            assert body.sent == size
+
+    anyio.run(check)
+
+
+async def test_mark_is_set_before_the_last_chunk_leaves() -> None:
+    """The commit mark is awaited once, with only the last chunk left, and what it raises keeps that chunk back."""
+    marks: list[int] = []
+
+    async def mark() -> None:
+        marks.append(len(out))
+
+    out = bytearray()
+    async with open_body(StreamSource(Stream(pieces([b"ab", b"cd", b"e"]), 5)), stall=5, commit=mark) as body:
+        async for chunk in body.chunks():
+            out += chunk
+    assert marks == [4]
+
+    async def refuse() -> None:
+        raise InvalidInputError("the disk is full")
+
+    async with open_body(BytesSource(b"abc"), stall=5, commit=refuse) as body:
+        with pytest.raises(InvalidInputError, match="disk"):
+            await sent(body)
+        assert not body.released
+
+
+async def test_reading_that_hangs_is_a_stall() -> None:
+    """A source that gives nothing for too long is given up."""
+
+    async def hang() -> Any:
+        yield b"a"
+        await anyio.Event().wait()
+
+    async with open_body(StreamSource(Stream(hang(), 5)), stall=0.05) as body:
+        with pytest.raises(UploadStalledError), anyio.fail_after(2):
+            await sent(body)
+
+
+async def test_timeout_of_the_callers_own_is_no_stall() -> None:
+    """A TimeoutError that the caller's iterable raises is told as an error of that iterable."""
+
+    async def late() -> Any:
+        yield b"a"
+        raise TimeoutError("the bucket did not answer")
+
+    async with open_body(StreamSource(Stream(late(), 5)), stall=30) as body:
+        with pytest.raises(InvalidInputError, match="bucket"):
+            await sent(body)
+
+
+async def test_row_66_hung_disk_fails_as_a_stall(tmp_path: Path) -> None:
+    """A read that never returns ends the attempt all the same."""
+    import threading
+
+    free = threading.Event()
+
+    class Hung:
+        """A file on a dead mount."""
+
+        def tell(self) -> int:
+            return 0
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            return 10 if whence else offset
+
+        def read(self, count: int) -> bytes:
+            free.wait(10)
+            return b""
+
+    with ThreadPoolExecutor(2) as executor:
+        async with open_body(openable(Hung(), executor), stall=0.05) as body:  # type: ignore[arg-type]
+            with pytest.raises(UploadStalledError), anyio.fail_after(2):
+                await sent(body)
+        free.set()
+
+
+def test_payload_is_sent_once_and_has_no_text() -> None:
+    """aiohttp may neither repeat the body nor read it as text."""
+    payload = BodyPayload(Body(3, None, 1.0, "x"), None)  # type: ignore[arg-type]
+    assert payload.size == 3
+    with pytest.raises(TypeError):
+        payload.decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.mp3", "audio/mpeg"), ("a.wav", "audio/wav"), ("a.flac", None), ("a.ogg", None)],
+)
+async def test_audio_has_the_type_of_its_suffix(name: str, expected: str | None, tmp_path: Path) -> None:
+    """The four known audio types are sent; for everything else the content decides."""
+    async with peer() as server, client_of(server) as client:
+        await client.audio.submit(media(tmp_path, name))
+        assert server.seen("submit")[0].headers.get("content-type") == expected
+
+
+async def test_given_content_type_wins(tmp_path: Path) -> None:
+    """A content type that the caller names is sent as it is, whatever the suffix."""
+    async with peer() as server, client_of(server) as client:
+        await client.audio.submit(media(tmp_path, "a.bin"), content_type="audio/wave")
+        await client.video.submit(b"\x00\x00\x00\x18ftypmp42")
+        types = [request.headers.get("content-type") for request in server.seen("submit")]
+        assert types == ["audio/wave", "video/mp4"]
+
+
+async def test_server_gets_the_very_bytes(tmp_path: Path) -> None:
+    """What arrives is what the file holds."""
+    data = os.urandom(100_000)
+    path = tmp_path / "a.flac"
+    path.write_bytes(data)
+    async with peer() as server, client_of(server) as client:
+        await client.audio.submit(path)
+        assert server.seen("submit")[0].body == data
+
+
+async def test_row_64_file_cut_while_it_is_sent_is_not_submitted(tmp_path: Path) -> None:
+    """A file that shrinks meanwhile fails as changed, and the server never has all of it."""
+    path = media(tmp_path, size=24 * 1024 * 1024)
+
+    async def cut(connection: Connection) -> None:
+        await connection.read(1000)
+        os.truncate(path, 2 * 1024 * 1024)
+        await connection.drain()
+
+    async with peer(submit=[cut, accept]) as server, client_of(server) as client:
+        with pytest.raises(InvalidInputError, match="changed"):
+            await client.audio.submit(path)
+        assert [request.complete for request in server.seen("submit")] == [False]
+
+
+async def test_upload_does_not_block_the_loop(tmp_path: Path) -> None:
+    """No file call of ours runs on the event loop."""
+    path = media(tmp_path, size=5 * 1024 * 1024)
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        await client.audio.submit(b"ID3" + bytes(100))  # what is imported on first use
+        await client.audio.submit(media(tmp_path, "first.mp3"))
+        guard = BlockBuster("symbl_async")
+        guard.activate()
+        try:
+            handle = await client.audio.submit(path)
+            assert (await handle.wait_job()).ok
+        finally:
+            guard.deactivate()
+
+
+async def test_uploads_are_bounded(tmp_path: Path) -> None:
+    """No more bodies are under way than allowed, and no file is open before its turn."""
+    from support import open_files
+
+    path = media(tmp_path, size=1000)
+    most = files = 0
+    release = anyio.Event()
+
+    async def slow(connection: Connection) -> None:
+        nonlocal most, files
+        most = max(most, len([r for r in server.seen("submit") if not r.complete]))
+        files = max(files, sum(str(tmp_path) in name for name in open_files()))
+        await release.wait()
+        await accept(connection)
+
+    async with peer(submit=slow) as server, client_of(server, max_uploads=3) as client:
+        async with anyio.create_task_group() as group:
+            for _ in range(12):
+                group.start_soon(client.audio.submit, path)
+            from support import until
+
+            await until(lambda: len(server.seen("submit")) == 3)
+            await anyio.wait_all_tasks_blocked()
+            assert len(server.seen("submit")) == 3
+            release.set()
+        assert most <= 3
+        assert files <= 3
+        assert len(server.seen("submit")) == 12
+
+
+async def test_slow_reader_is_no_stall(tmp_path: Path) -> None:
+    """An upload that moves, however slowly, is not given up: only one that stands still is."""
+
+    def small_buffers(address: Any) -> socket.socket:
+        connection = socket.socket(*address[:3])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
+        connection.setblocking(False)
+        return connection
+
+    async def trickle(connection: Connection) -> None:
+        while connection.open and not connection.request.complete:
+            await connection.read(64 * 1024)
+            await anyio.sleep(0.03)  # this peer is slow; nothing here waits for luck
+        await connection.reply(201, {"conversationId": "1", "jobId": "2"})
+
+    timeouts = Timeouts(connect=5, reply=5, stall=0.3)
+    async with (
+        peer(64 * 1024, submit=trickle) as server,
+        client_of(
+            server,
+            timeouts=timeouts,
+            retry=Retry(attempts=1),
+            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=small_buffers),
+        ) as client,
+    ):
+        handle = await client.audio.submit(media(tmp_path, size=3 * 1024 * 1024))
+        assert handle.id == "2"
