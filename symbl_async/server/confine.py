@@ -1,0 +1,221 @@
+"""Confinement of a worker process, applied before it sees any media.
+
+Media is hostile, and decoders have bugs. A worker therefore gives up what it does not need: the network, starting
+programs, looking into other processes, reading files other than its own code and models, writing files at all, and more
+than its share of memory. Each measure is taken where the system has it; the report says which are in force.
+
+Sources: prctl(2), seccomp(2), landlock(7), setrlimit(2); system call numbers from the kernel's tables.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrs import frozen
+
+GIB = 1024**3
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_SECCOMP = 22
+_PR_SET_NO_NEW_PRIVS = 38
+_SECCOMP_MODE_FILTER = 2
+_SIGKILL = 9
+_CLONE_THREAD = 0x00010000
+
+_ALLOW = 0x7FFF0000
+_ERRNO = 0x00050000
+_LOAD, _JEQ, _JGE, _JSET, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+
+_CALLS: dict[str, dict[str, int]] = {
+    "x86_64": {
+        "arch": 0xC000003E, "clone": 56, "clone3": 435, "sendto": 44,
+        "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288,
+        "execve": 59, "execveat": 322, "fork": 57, "vfork": 58, "kill": 62, "pidfd_send_signal": 424,
+        "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_getfd": 438,
+        "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308,
+        "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "open_by_handle_at": 304,
+        "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+        "add_key": 248, "request_key": 249, "keyctl": 250,
+        "init_module": 175, "finit_module": 313, "kexec_load": 246, "reboot": 169, "swapon": 167,
+    },
+    "aarch64": {
+        "arch": 0xC00000B7, "clone": 220, "clone3": 435, "sendto": 206,
+        "socket": 198, "bind": 200, "listen": 201, "accept": 202, "connect": 203, "accept4": 242,
+        "execve": 221, "execveat": 281, "kill": 129, "pidfd_send_signal": 424,
+        "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "pidfd_getfd": 438,
+        "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51, "unshare": 97, "setns": 268,
+        "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "open_by_handle_at": 265,
+        "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
+        "add_key": 217, "request_key": 218, "keyctl": 219,
+        "init_module": 105, "finit_module": 273, "kexec_load": 104, "reboot": 142, "swapon": 224,
+    },
+}  # fmt: skip
+
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_READ = 1 << 2 | 1 << 3  # files and directories
+# Rights that each version of Landlock knows; what a kernel does not know must not be asked for.
+_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
+_SYSTEM_READS = (
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/self",
+    "/sys/devices/system",
+    "/dev/null",
+    "/dev/urandom",
+)
+
+
+@frozen
+class Confinement:
+    """What is in force.
+
+    Attributes:
+        limits: Memory, file sizes and descriptors are limited.
+        calls: No new sockets, programs or processes (seccomp).
+        files: No files but code, libraries and models (Landlock).
+    """
+
+    limits: bool
+    calls: bool
+    files: bool
+
+
+def confine(readable: Iterable[Path], *, memory: int = 6 * GIB) -> Confinement:
+    """Give up what this process does not need; there is no way back.
+
+    Args:
+        readable: Files and folders beyond the interpreter and its packages that may be read: models.
+        memory: Bytes of address space.
+    """
+    if sys.platform != "linux":
+        return Confinement(_limit(memory), calls=False, files=False)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    # Needed for both filters without privileges; programs started later could not gain any either.
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        return Confinement(_limit(memory), calls=False, files=False)
+    files = _allow_reading(libc, [*_own_code(), *readable])
+    return Confinement(_limit(memory), calls=_filter_calls(libc), files=files)
+
+
+def _limit(memory: int) -> bool:
+    try:
+        import resource
+    except ImportError:
+        return False
+    for kind, wanted in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 64),
+    ):
+        _, hard = resource.getrlimit(kind)
+        value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        try:
+            resource.setrlimit(kind, (value, value))
+        except (ValueError, OSError):
+            return False  # macOS refuses some
+    return True
+
+
+def _own_code() -> list[Path]:
+    package = Path(__file__).resolve().parent.parent
+    code = [Path(entry) for entry in sys.path if entry and Path(entry).resolve() != package.parent]
+    return [package, Path(sys.prefix), Path(sys.base_prefix), *code, *map(Path, _SYSTEM_READS)]
+
+
+def _allow_reading(libc: ctypes.CDLL, paths: Iterable[Path]) -> bool:
+    """Make everything unreadable and unwritable but *paths*, with Landlock."""
+    version = libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+    if version < 1:
+        return False
+    rights = _RIGHTS[min(version, max(_RIGHTS))]
+    attributes = struct.pack("=Q", rights)
+    rules = libc.syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
+    if rules < 0:
+        return False
+    try:
+        for path in paths:
+            _allow_beneath(libc, rules, path)
+        return bool(libc.syscall(_LANDLOCK_RESTRICT, rules, ctypes.c_uint32(0)) == 0)
+    finally:
+        os.close(rules)
+
+
+def _allow_beneath(libc: ctypes.CDLL, rules: int, path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return  # not on this system
+    try:
+        allowed = _READ if path.is_dir() else 1 << 2
+        rule = struct.pack("=Qi", allowed, descriptor)
+        libc.syscall(_LANDLOCK_ADD, rules, ctypes.c_int(1), rule, ctypes.c_uint32(0))
+    finally:
+        os.close(descriptor)
+
+
+def _filter_calls(libc: ctypes.CDLL) -> bool:
+    """Refuse system calls that a decoder has no use for, with seccomp."""
+    calls = _CALLS.get(platform.machine())
+    if calls is None:
+        return False
+    program = _program(calls)
+    buffer = ctypes.create_string_buffer(b"".join(program))
+    filters = struct.pack("HxxxxxxP", len(program), ctypes.addressof(buffer))
+    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filters, 0, 0) == 0)
+
+
+def _program(calls: dict[str, int]) -> list[bytes]:
+    """Return the filter as BPF: refuse what is listed, allow the rest.
+
+    A worker needs threads, so ``clone`` passes when it makes one; ``clone3`` hides its flags from filters and answers
+    as if the kernel were older, upon which the C library falls back to ``clone``. ``send`` is ``sendto`` without an
+    address.
+    """
+    refuse, missing = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
+    special = {"arch", "clone", "clone3", "sendto"}
+    code = [
+        _step(_LOAD, 4),  # architecture
+        _step(_JEQ, calls["arch"], 1, 0),
+        _step(_RETURN, refuse),
+        _step(_LOAD, 0),  # number of the call
+    ]
+    if calls["arch"] == _CALLS["x86_64"]["arch"]:
+        code += [_step(_JGE, 0x40000000, 0, 1), _step(_RETURN, refuse)]  # the x32 numbers would evade the list
+    for name, number in calls.items():
+        if name not in special:
+            code += [_step(_JEQ, number, 0, 1), _step(_RETURN, refuse)]
+    code += [
+        _step(_JEQ, calls["clone3"], 0, 1),
+        _step(_RETURN, missing),
+        _step(_JEQ, calls["clone"], 0, 4),
+        _step(_LOAD, 16),  # flags
+        _step(_JSET, _CLONE_THREAD, 0, 1),
+        _step(_RETURN, _ALLOW),
+        _step(_RETURN, refuse),
+        _step(_JEQ, calls["sendto"], 0, 5),
+        _step(_LOAD, 16 + 4 * 8),  # address, lower half
+        _step(_JEQ, 0, 0, 2),
+        _step(_LOAD, 16 + 4 * 8 + 4),  # upper half
+        _step(_JEQ, 0, 1, 0),
+        _step(_RETURN, refuse),
+        _step(_RETURN, _ALLOW),
+    ]
+    return code
+
+
+def _step(operation: int, operand: int, when_true: int = 0, when_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", operation, when_true, when_false, operand)

@@ -1,0 +1,134 @@
+"""The worker process: ``python -m symbl_async.server.worker DESCRIPTOR SPEECH``.
+
+It is started by the worker pool, never by forking or re-importing the caller's program. It confines itself, then takes
+tasks from the socket it inherited, one at a time, until the other end closes. A recording comes as an open descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+from .confine import confine
+from .engines._wire import ANSWER, MAX_BYTES, REQUEST, Answer, dump_answer, load_task
+from .engines.base import EngineError, LanguageEngine, Result, SpeechEngine, Task
+
+logger = logging.getLogger("symbl_async.server.worker")
+
+
+class Engines:
+    """Loaded on first use and kept: loading takes longer than most jobs."""
+
+    def __init__(self, speech: str) -> None:
+        self._setting = speech
+        self._speech: SpeechEngine | None = None
+        self._language: LanguageEngine | None = None
+
+    @property
+    def speech(self) -> SpeechEngine:
+        """The speech engine that the setting names."""
+        if self._speech is None:
+            from .engines.speech.registry import load_speech
+
+            self._speech = load_speech(self._setting)
+        return self._speech
+
+    @property
+    def language(self) -> LanguageEngine:
+        """The language engine."""
+        if self._language is None:
+            from .engines.language import RuleLanguage
+
+            self._language = RuleLanguage()
+        return self._language
+
+
+def process(task: Task, media: int | None, engines: Engines) -> Result:
+    """Do one task; *media* is the descriptor of a recording, owned by the caller.
+
+    Raises:
+        EngineError: The input is at fault.
+    """
+    language = engines.language
+    if task.speech is None:
+        from .engines.conversation_text import lines_from_messages
+
+        lines, duration = lines_from_messages(task.messages, language.split), 0.0
+    else:
+        if media is None:
+            raise EngineError("the recording is missing")
+        from .engines.recording import transcribe_recording
+
+        with os.fdopen(media, "rb", closefd=False) as file:
+            lines, duration = transcribe_recording(file, task.speech, engines.speech, language.split)
+    return Result(lines, language.analyse(lines, task.language, earlier=task.earlier), duration)
+
+
+def answer(task: Task, media: int | None, engines: Engines) -> Answer:
+    """Do one task and say how it went, whatever happens."""
+    try:
+        return Answer(result=process(task, media, engines))
+    except EngineError as error:
+        return Answer(reason=str(error))
+    except MemoryError:
+        return Answer(reason="processing it took more memory than a worker may use")
+    except Exception:
+        return Answer(crash=traceback.format_exc())
+
+
+def serve(connection: socket.socket, engines: Engines) -> None:
+    """Work until the other end closes."""
+    while (request := _receive_task(connection)) is not None:
+        task, media = request
+        try:
+            data = dump_answer(answer(task, media, engines))
+        finally:
+            if media is not None:
+                os.close(media)
+        connection.sendall(ANSWER.pack(len(data)) + data)
+
+
+def _receive_task(connection: socket.socket) -> tuple[Task, int | None] | None:
+    header, descriptors, _, _ = socket.recv_fds(connection, REQUEST.size, 1)
+    if not header:
+        return None
+    header += _receive(connection, REQUEST.size - len(header))
+    length, with_media = REQUEST.unpack(header)
+    if length > MAX_BYTES:
+        raise EOFError("the frame is too long")
+    task = load_task(_receive(connection, length))
+    return task, descriptors[0] if with_media else None
+
+
+def _receive(connection: socket.socket, length: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < length:
+        part = connection.recv(min(length - len(parts), 1 << 20))
+        if not part:
+            raise EOFError("the server is gone")
+        parts += part
+    return bytes(parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Confine this process and serve."""
+    descriptor, speech = int(arguments[0]), arguments[1]
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    # When memory runs short, the system had better end a worker than the server.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+    model = speech.partition(":")[2]
+    in_force = confine([Path(model)] if model.startswith("/") else [])
+    logger.debug("confined: %s", in_force)
+    with socket.socket(fileno=descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
+        serve(connection, Engines(speech))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
