@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,20 +14,22 @@ from ..errors import InvalidInputError
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 
-def _check(low: float, *, strict: bool = False, whole: bool = False) -> Validator:
+def _check(low: float, high: float = sys.float_info.max, *, strict: bool = False, whole: bool = False) -> Validator:
     def validate(owner: object, attribute: Attribute[Any], value: Any) -> None:
         number = isinstance(value, int) if whole else isinstance(value, int | float)
         good = number and not isinstance(value, bool) and not math.isnan(value)
-        if not good or value < low or (strict and value == low):
+        if not good or value < low or (strict and value == low) or value > high:
             bound = f"greater than {low:g}" if strict else f"at least {low:g}"
+            if high < sys.float_info.max:
+                bound += f" and at most {high:g}"
             kind = "whole number" if whole else "number"
             raise InvalidInputError(f"{type(owner).__name__}.{attribute.name} must be a {kind} {bound}, not {value!r}")
 
     return validate
 
 
-def _more_than(low: float) -> Validator:
-    return _check(low, strict=True)
+def _more_than(low: float, high: float = sys.float_info.max) -> Validator:
+    return _check(low, high, strict=True)
 
 
 @frozen(kw_only=True)
@@ -51,8 +54,8 @@ class Polling:
     first: float = field(default=1.0, validator=_more_than(0))
     growth: float = field(default=1.5, validator=_check(1))
     maximum: float = field(default=15.0, validator=_more_than(0))
-    jitter: float = field(default=0.1, validator=_check(0))
-    per_second: float = field(default=20.0, validator=_more_than(0))
+    jitter: float = field(default=0.1, validator=_check(0, 1))
+    per_second: float = field(default=20.0, validator=_more_than(0, math.inf))
     in_flight: int = field(default=16, validator=_check(1, whole=True))
     minimum_gap: float = field(default=0.25, validator=_check(0))
     missing_grace: float = field(default=30.0, validator=_check(0))
@@ -79,7 +82,7 @@ class Retry:
     first: float = field(default=0.5, validator=_check(0))
     maximum: float = field(default=20.0, validator=_check(0))
     max_retry_after: float = field(default=120.0, validator=_check(0))
-    budget: float = field(default=20.0, validator=_check(0))
+    budget: float = field(default=20.0, validator=_check(0, math.inf))
 
 
 @frozen(kw_only=True)
