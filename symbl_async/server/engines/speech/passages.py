@@ -1,0 +1,190 @@
+"""Where somebody speaks: a stream of samples becomes passages of speech without long silences.
+
+The recogniser does best on nearly half a minute at a time. So stretches of speech are put together up to that length,
+and of the silence between them only what surrounds them closely is kept; each passage remembers where its pieces came
+from.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import frozen
+
+from ..base import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from ..base import PCM
+
+LONGEST_PASSAGE = 28.0
+"""Seconds. Measured on read, synthetic and telephone speech: 12 % word errors with 15 s, 11 % with 20, 9 % with 28."""
+
+_WINDOW = 60.0
+_SETTLED = 1.0
+_LEAD = 0.5
+_MARGIN = 0.4
+# The detector reports a quarter of a second more than it hears: less than this is a click.
+_SHORTEST_STRETCH = 0.3
+_SILENT_PEAK = 1e-3
+
+
+@frozen(eq=False)
+class Stretch:
+    """Consecutive samples with speech in them, a little silence around included.
+
+    Attributes:
+        start: Seconds from the start of the recording.
+    """
+
+    start: float
+    samples: PCM
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def end(self) -> float:
+        """Seconds from the start of the recording."""
+        return self.start + self.duration
+
+
+@frozen(eq=False)
+class Passage:
+    """Stretches that are recognised in one go, as if nothing lay between them."""
+
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def samples(self) -> PCM:
+        """The samples of all stretches, one after another."""
+        return np.concatenate([stretch.samples for stretch in self.stretches])
+
+    @property
+    def duration(self) -> float:
+        """Seconds, without what lies between the stretches."""
+        return sum(stretch.duration for stretch in self.stretches)
+
+    @property
+    def seams(self) -> list[tuple[float, float]]:
+        """Where two stretches meet within :attr:`samples`, and how much was left out there, both in seconds."""
+        offsets = accumulate(stretch.duration for stretch in self.stretches)
+        return [
+            (offset, after.start - before.end)
+            for offset, (before, after) in zip(offsets, pairwise(self.stretches), strict=False)
+        ]
+
+    def placed(self, start: float, end: float) -> tuple[float, float]:
+        """Turn times within :attr:`samples` into times of the recording.
+
+        What crosses a seam between stretches is put wholly on the side where most of it lies.
+        """
+        offsets = list(accumulate((stretch.duration for stretch in self.stretches), initial=0.0))
+        index = min(max(bisect_right(offsets, (start + end) / 2) - 1, 0), len(self.stretches) - 1)
+        stretch, offset = self.stretches[index], offsets[index]
+        low, high = stretch.start, stretch.end
+        return min(max(low + start - offset, low), high), min(max(low + end - offset, low), high)
+
+    def halves(self) -> tuple[Passage, Passage]:
+        """Cut near the middle: between stretches if that leaves a third on either side, else at the quietest spot."""
+        total = self.duration
+        edges = list(accumulate(stretch.duration for stretch in self.stretches))[:-1]
+        inner = [index for index, edge in enumerate(edges, 1) if total / 3 <= edge <= total * 2 / 3]
+        if inner:
+            cut = max(inner, key=lambda index: self.stretches[index].start - self.stretches[index - 1].end)
+            return Passage(self.stretches[:cut]), Passage(self.stretches[cut:])
+        reached = 0.0
+        for index, stretch in enumerate(self.stretches):
+            if reached + stretch.duration >= total / 2:
+                at = _quietest(stretch.samples, total / 2 - reached, total / 6)
+                left = Stretch(stretch.start, stretch.samples[:at])
+                right = Stretch(stretch.start + at / SAMPLE_RATE, stretch.samples[at:])
+                before, after = self.stretches[:index], self.stretches[index + 1 :]
+                return Passage((*before, left)), Passage((right, *after))
+            reached += stretch.duration
+        raise AssertionError("a half lies within the whole")
+
+
+def find_passages(blocks: Iterable[PCM], detect: Callable[[PCM], Sequence[tuple[float, float]]]) -> Iterator[Passage]:
+    """Yield the passages of a recording while its *blocks* are consumed, holding about a minute of it at most.
+
+    Args:
+        blocks: Samples in order, in pieces of any size.
+        detect: Gives the speech in some samples as (start, end) in seconds, in order, none of it longer than a passage.
+    """
+    pending: list[Stretch] = []
+    length = 0.0
+    for stretch in find_stretches(blocks, detect):
+        if pending and length + stretch.duration > LONGEST_PASSAGE:
+            yield Passage(tuple(pending))
+            pending, length = [], 0.0
+        pending.append(stretch)
+        length += stretch.duration
+    if pending:
+        yield Passage(tuple(pending))
+
+
+def find_stretches(blocks: Iterable[PCM], detect: Callable[[PCM], Sequence[tuple[float, float]]]) -> Iterator[Stretch]:
+    """Yield the stretches of speech, with their margins but without overlap."""
+    held: list[PCM] = []
+    size = offset = 0
+    for block in blocks:
+        held.append(block)
+        size += len(block)
+        if size >= _WINDOW * SAMPLE_RATE:
+            window = np.concatenate(held)
+            # What reaches the end of the window may go on behind it, so it is looked at again with the next one.
+            settled = len(window) / SAMPLE_RATE - _SETTLED
+            spans = _loud(window, detect(window))
+            done = [span for span in spans if span[1] < settled]
+            open_ = spans[len(done)] if len(done) < len(spans) else None
+            rest = settled if open_ is None else open_[0] - _LEAD
+            # A span that fills the window cannot be waited for.
+            if rest < _WINDOW / 4:
+                done, rest = spans, spans[-1][1]
+            rest = max(rest, done[-1][1] if done else 0.0)
+            yield from _cut_out(window, offset, done, until=rest)
+            keep = window[int(rest * SAMPLE_RATE) :].copy()
+            offset += len(window) - len(keep)
+            held, size = [keep], len(keep)
+    if size:
+        window = np.concatenate(held)
+        yield from _cut_out(window, offset, _loud(window, detect(window)), until=len(window) / SAMPLE_RATE)
+
+
+def _loud(window: PCM, spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Leave out clicks and digital silence, in which a recogniser would hear words."""
+    return [
+        (start, end)
+        for start, end in spans
+        if end - start >= _SHORTEST_STRETCH
+        and np.abs(window[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]).max(initial=0.0) > _SILENT_PEAK
+    ]
+
+
+def _cut_out(window: PCM, offset: int, spans: Sequence[tuple[float, float]], *, until: float) -> Iterator[Stretch]:
+    """Cut *spans* with their margins out of *window*; neighbours share what lies between them."""
+    edge = 0.0
+    for index, (start, end) in enumerate(spans):
+        after = spans[index + 1][0] if index + 1 < len(spans) else None
+        first = max(edge, start - _MARGIN)
+        last = min(until, end + _MARGIN) if after is None else min(end + _MARGIN, (end + after) / 2)
+        edge = last = max(first, last)
+        low, high = int(first * SAMPLE_RATE), int(last * SAMPLE_RATE)
+        if high > low:
+            yield Stretch((offset + low) / SAMPLE_RATE, window[low:high].copy())
+
+
+def _quietest(samples: PCM, middle: float, reach: float) -> int:
+    """Give the index of the quietest tenth of a second within *reach* seconds of *middle*."""
+    step = SAMPLE_RATE // 10
+    low = min(max(int((middle - reach) * SAMPLE_RATE), 0), max(len(samples) - 2 * step, 0))
+    high = min(max(int((middle + reach) * SAMPLE_RATE), low + step), len(samples) - step)
+    starts = range(low, max(high, low + 1), step)
+    return min(starts, key=lambda at: float(np.square(samples[at : at + step]).sum())) + step // 2
