@@ -68,7 +68,10 @@ def upload_type(kind: Literal["audio", "video"], source: Source, content_type: s
 
 def kind_of(name: str) -> Kind | None:
     """Tell by its suffix whether a path, or the path of a URL, is text, audio or video; ``None`` for none of them."""
-    suffix = PurePath(urlsplit(name).path if is_url(name) else name).suffix.lower()
+    try:
+        suffix = PurePath(urlsplit(name).path if is_url(name) else name).suffix.lower()
+    except ValueError:  # a malformed address
+        return None
     if suffix in AUDIO_SUFFIXES:
         return "audio"
     if suffix in VIDEO_SUFFIXES:
@@ -126,7 +129,7 @@ async def read_messages(path: Path) -> Messages:
     if path.suffix.lower() == ".json":
         try:
             content = msgspec.json.decode(text)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidInputError(f"{path} is not JSON: {error}") from None
         messages = content.get("messages") if isinstance(content, dict) else content
         if not isinstance(messages, list):

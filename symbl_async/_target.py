@@ -97,6 +97,8 @@ def _checked(base_url: str, allow_insecure_http: bool) -> str:
         raise ConfigurationError("base_url is not a URL; it looks like https://symbl.example.com") from None
     if parts.scheme not in {"http", "https"} or not host:
         raise ConfigurationError(f"base_url must start with https:// (or http://) and name a host, not {base_url!r}")
+    if any(character.isspace() or not character.isprintable() for character in base_url):
+        raise ConfigurationError("base_url must not contain spaces, line ends or other such characters")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not carry a user name or password; pass app_id and app_secret")
     if parts.query or parts.fragment:
