@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 import attrs
 import cattrs
@@ -65,12 +65,16 @@ def _model_hook(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], A
     names = {a.name: _IRREGULAR.get(a.name, camel(a.name)) for a in attrs.fields(cls) if a.name != "extra"}
     known = frozenset(names.values())
     renames = {name: override(rename=wire) for name, wire in names.items()}
+    lists = frozenset(names[name] for name, hint in get_type_hints(cls).items() if get_origin(hint) is tuple)
     inner = make_dict_structure_fn(cls, converter, extra=override(omit=False), **renames)  # type: ignore[arg-type]
 
     def structure(value: Any, _: Any) -> Any:
         if not isinstance(value, Mapping):
             raise TypeError(f"expected an object, not {type(value).__name__}")
         present = {key: item for key, item in value.items() if item is not None}
+        for key in lists & present.keys():
+            if not isinstance(present[key], list):  # a text would pass as a list of its letters
+                raise TypeError(f"{key} must be a list, not {type(present[key]).__name__}")
         kept = {key: item for key, item in present.items() if key not in known}
         return inner({**{k: v for k, v in present.items() if k in known}, "extra": kept}, cls)
 
