@@ -27,7 +27,11 @@ LONGEST_PASSAGE = 28.0
 _WINDOW = 60.0
 _SETTLED = 1.0
 _LEAD = 0.5
-_MARGIN = 0.4
+_MARGIN = 0.5
+_TURN = 2.5
+"""Seconds of silence that end a passage: on a channel of its own somebody else speaks there, and what comes after it is
+no continuation. Without this, words of one turn come back in another, and sentences reach across turns."""
+
 # The detector reports a quarter of a second more than it hears: less than this is a click.
 _SHORTEST_STRETCH = 0.3
 _SILENT_PEAK = 1e-3
@@ -121,7 +125,8 @@ def find_passages(blocks: Iterable[PCM], detect: Callable[[PCM], Sequence[tuple[
     pending: list[Stretch] = []
     length = 0.0
     for stretch in find_stretches(blocks, detect):
-        if pending and length + stretch.duration > LONGEST_PASSAGE:
+        full = length + stretch.duration > LONGEST_PASSAGE
+        if pending and (full or stretch.start - pending[-1].end > _TURN):
             yield Passage(tuple(pending))
             pending, length = [], 0.0
         pending.append(stretch)
