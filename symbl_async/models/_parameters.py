@@ -87,7 +87,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
     return wire
 
 
-def wire_message(message: object, index: int) -> Mapping[str, Any]:
+def wire_message(message: Any, index: int) -> Mapping[str, Any]:
     """Return one message in wire form.
 
     Raises:
@@ -104,9 +104,10 @@ def wire_message(message: object, index: int) -> Mapping[str, Any]:
         return dict(message)
     if not isinstance(message, Message):
         raise InvalidInputError(f"{what} must be a string, a Message or a mapping, not {type(message).__name__}")
-    if not isinstance(message.content, str) or not message.content.strip():
+    content = message.content
+    if not isinstance(content, str) or not content.strip():
         raise InvalidInputError(f"{what} is empty: every message needs words")
-    wire: dict[str, Any] = {"payload": {"content": message.content, "contentType": "text/plain"}}
+    wire: dict[str, Any] = {"payload": {"content": content, "contentType": "text/plain"}}
     if message.name or message.user_id:
         wire["from"] = {k: v for k, v in (("name", message.name), ("userId", message.user_id)) if v}
     times = (("startTime", message.start_time), ("endTime", message.end_time))

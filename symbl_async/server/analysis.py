@@ -88,7 +88,7 @@ def plan_rows(job: ClaimedJob, result: Result, members: Sequence[Member]) -> Res
     if len(analysis.per_line) != len(result.lines):
         raise ValueError("an analysis for each line is needed")
     people = _People(members)
-    messages = [
+    messages: list[dict[str, Any]] = [
         {
             "id": new_number(),
             "job_id": job.id,

@@ -204,7 +204,7 @@ def _channel(name: str, value: Any) -> dict[str, Any]:
 
 
 def _channels(name: str, value: Any) -> list[Any]:
-    channels = _list_of(_channel)(name, value)
+    channels: list[Any] = _list_of(_channel)(name, value)
     numbers = [item["channel"] for item in channels]
     if len(set(numbers)) != len(numbers):
         raise bad_request(f'"{name}" describes a channel twice.')

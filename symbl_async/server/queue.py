@@ -154,7 +154,7 @@ class JobQueue:
     async def _process(self, job: ClaimedJob, media: Path | str | None = None) -> None:
         if job.url is None:
             media = await self._obtain(job)
-        outcome = media if isinstance(media, str) else await self._execute(job, media)
+        outcome: Result | str | None = media if isinstance(media, str) else await self._execute(job, media)
         # The place is free before anybody can see that the job has ended: who sees it may submit at once.
         self._limits.release(job.account)
         if isinstance(outcome, Result):

@@ -40,8 +40,8 @@ def add_routes(app: web.Application) -> None:
     """Register the submit and append operations."""
     _add(app, "text", "/v1/process/text", "text", _submit_json)
     for kind in ("audio", "video"):
-        _add(app, kind, f"/v1/process/{kind}", kind, _submit_file)  # type: ignore[arg-type]
-        _add(app, f"{kind}_url", f"/v1/process/{kind}/url", kind, _submit_json)  # type: ignore[arg-type]
+        _add(app, kind, f"/v1/process/{kind}", kind, _submit_file)
+        _add(app, f"{kind}_url", f"/v1/process/{kind}/url", kind, _submit_json)
 
 
 def _add(app: web.Application, name: str, path: str, kind: JobKind, submit: _Submit) -> None:
