@@ -104,10 +104,10 @@ def wire_message(message: Any, index: int) -> Mapping[str, Any]:
         return dict(message)
     if not isinstance(message, Message):
         raise InvalidInputError(f"{what} must be a string, a Message or a mapping, not {type(message).__name__}")
-    content = message.content
-    if not isinstance(content, str) or not content.strip():
+    words: Any = message.content  # callers without a type checker may put anything there
+    if not isinstance(words, str) or not words.strip():
         raise InvalidInputError(f"{what} is empty: every message needs words")
-    wire: dict[str, Any] = {"payload": {"content": content, "contentType": "text/plain"}}
+    wire: dict[str, Any] = {"payload": {"content": words, "contentType": "text/plain"}}
     if message.name or message.user_id:
         wire["from"] = {k: v for k, v in (("name", message.name), ("userId", message.user_id)) if v}
     times = (("startTime", message.start_time), ("endTime", message.end_time))
