@@ -308,5 +308,5 @@ async def peer(buffer: int | None = None, /, **scripts: Script | Sequence[Script
         one.stop()
         server.close()
         await server.wait_closed()
-        while one.open_connections:
+        while one.open_connections:  # noqa: ASYNC110 - the loop only has to turn
             await asyncio.sleep(0)

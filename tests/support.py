@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +56,16 @@ def everything_said(error: BaseException) -> str:
 def open_files() -> set[str]:
     """What this process has open: files by path, everything else by its descriptor's name."""
     names = set()
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            names.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-        except OSError:
-            continue
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            names.add(f"{link.name} {link.readlink()}")
     return names
 
 
 async def until(condition: Any, seconds: float = 5.0) -> None:
     """Wait for something that another task brings about."""
     with anyio.fail_after(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for happens in a peer, which tells nobody
             await anyio.sleep(0.002)
 
 
@@ -86,7 +83,9 @@ def _serves(task: asyncio.Task[Any]) -> bool:
     if "symbl_async.server" in task.get_name():
         return True
     code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and any(part in code.co_filename for part in ("aiohttp/web", "/server/", "/sqlalchemy/", "peers.py"))
+    return code is not None and any(
+        part in code.co_filename for part in ("aiohttp/web", "/server/", "/sqlalchemy/", "peers.py")
+    )
 
 
 def media(folder: Path, name: str = "talk.mp3", size: int = 3000) -> Path:

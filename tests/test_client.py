@@ -215,8 +215,8 @@ async def test_bad_input_sends_nothing(tmp_path: Path, mp4: Path) -> None:
         for number, call in enumerate(calls):
             try:
                 await call()
-            except InvalidInputError as error:
-                assert str(error)
+            except InvalidInputError:
+                continue
             else:
                 pytest.fail(f"call {number} was not refused")
         for bad in ("", "url", "a/b", None):

@@ -174,7 +174,8 @@ async def test_lines_are_messages(tmp_path: Path) -> None:
     lines = await read(
         tmp_path,
         "a.txt",
-        "\ufeffInes: Good morning.\r\n\r\n  Teo Lang :  Hello: there.\nNo speaker here.\nWhat I said was this, in short: no.\n"
+        "\ufeffInes: Good morning.\r\n\r\n  Teo Lang :  Hello: there.\nNo speaker here.\n"
+        "What I said was this, in short: no.\n"
         "Ratio 3:1 is fine.\nhttps://x.example: a link\nDone.: yes\nEmpty:\n",
     )
     assert lines[0] == Message("Good morning.", name="Ines")
@@ -183,7 +184,10 @@ async def test_lines_are_messages(tmp_path: Path) -> None:
     assert lines[3].content == "What I said was this, in short: no."
 
 
-@pytest.mark.parametrize("content", ['[{"payload": {"content": "A"}}, "B"]', '{"messages": [{"payload": {"content": "A"}}, "B"], "name": "x"}'])
+@pytest.mark.parametrize(
+    "content",
+    ['[{"payload": {"content": "A"}}, "B"]', '{"messages": [{"payload": {"content": "A"}}, "B"], "name": "x"}'],
+)
 async def test_json_is_the_wire_form(content: str, tmp_path: Path) -> None:
     """A list of messages, bare or under its name."""
     submission = TextSubmission(await read(tmp_path, "a.json", content))

@@ -58,7 +58,9 @@ def reply(status: int = 200, body: Any = b"", **headers: str) -> Reply:
 @pytest.mark.parametrize(
     ("append_to", "method", "suffix", "verb"), [(None, "POST", "", "submit"), ("77", "PUT", "/77", "append")]
 )
-def test_ten_operations_have_their_methods_and_paths(append_to: str | None, method: str, suffix: str, verb: str) -> None:
+def test_ten_operations_have_their_methods_and_paths(
+    append_to: str | None, method: str, suffix: str, verb: str
+) -> None:
     """POST makes a conversation, PUT extends one; URLs have a path of their own."""
     built = [
         (build_text([{"payload": {"content": "x"}}], {}, append_to), "text", "text"),
@@ -113,7 +115,15 @@ def test_files_travel_with_their_options_in_the_query() -> None:
     }
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=5), st.recursive(st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3))))
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=5),
+        st.recursive(
+            st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+            lambda inner: st.lists(inner, max_size=3),
+        ),
+    )
+)
 def test_query_can_be_read_back(params: dict[str, Any]) -> None:
     """Whatever JSON it is, no value breaks out of its place."""
     try:
@@ -125,7 +135,9 @@ def test_query_can_be_read_back(params: dict[str, Any]) -> None:
         assert pairs[name] == value if isinstance(value, str) else json.loads(pairs[name]) == value
 
 
-@pytest.mark.parametrize("value", [None, object(), {1, 2}, [object()], "\ud800", ["\ud800"], {"a": b"\xff", "b": object()}])
+@pytest.mark.parametrize(
+    "value", [None, object(), {1, 2}, [object()], "\ud800", ["\ud800"], {"a": b"\xff", "b": object()}]
+)
 def test_values_without_a_form_are_refused(value: Any) -> None:
     """What has no JSON form is an error of the caller, in the query and in a body."""
     with pytest.raises(InvalidInputError):
@@ -172,7 +184,12 @@ def test_worked_examples_are_read() -> None:
 
 def test_job_answers_of_every_source() -> None:
     """The id may be called jobId, be a number, or be missing; further members are kept."""
-    for body in ({"id": "7", "status": "failed"}, {"jobId": "7", "status": "failed"}, {"id": 7, "status": "failed"}, {"status": "failed"}):
+    for body in (
+        {"id": "7", "status": "failed"},
+        {"jobId": "7", "status": "failed"},
+        {"id": 7, "status": "failed"},
+        {"status": "failed"},
+    ):
         assert read_job(REQUEST, reply(200, body), job_id="7", conversation_id=None).status is JobStatus.FAILED
     job = read_job(REQUEST, reply(200, {"status": "paused", "message": "m"}), job_id="7", conversation_id=None)
     assert (job.status, job.terminal, job.extra) == ("paused", False, {"message": "m"})
@@ -219,7 +236,15 @@ def test_error_examples_say_what_the_server_says(name: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"<html>" * 1000, b"", b"null", b'{"message": 7}', b'{"message": "' + b"x" * 100_000 + b'"}', b"\xff", b"[" * 100_000],
+    [
+        b"<html>" * 1000,
+        b"",
+        b"null",
+        b'{"message": 7}',
+        b'{"message": "' + b"x" * 100_000 + b'"}',
+        b"\xff",
+        b"[" * 100_000,
+    ],
 )
 def test_messages_stay_short_and_printable(body: bytes) -> None:
     """Pages and floods do not end up in the text of an error."""

@@ -117,7 +117,7 @@ def test_addresses_that_cannot_be_used(url: str) -> None:
     ],
 )
 def test_addresses_that_can(url: str, origin: str) -> None:
-    """https anywhere, plain http to this machine; the origin is spelled one way."""
+    """Https anywhere, plain http to this machine; the origin is spelled one way."""
     assert target(url).origin == origin
     assert not target(url).base_url.endswith("/")
 

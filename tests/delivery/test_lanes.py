@@ -104,7 +104,9 @@ async def test_append_without_an_id_is_refused() -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.tuples(st.sampled_from(["start", "end", "fail", "cancel", "settle"]), st.integers(0, 5)), max_size=40))
+@given(
+    st.lists(st.tuples(st.sampled_from(["start", "end", "fail", "cancel", "settle"]), st.integers(0, 5)), max_size=40)
+)
 def test_no_history_blocks_a_lane(steps: list[tuple[str, int]]) -> None:
     """Whatever ends, fails or is cancelled: never two at once, order kept, and the lane is free in the end."""
 

@@ -43,10 +43,11 @@ from symbl_async import (
 
 BIG = 3 * 1024 * 1024
 # More than the sockets of both sides can swallow, so that a cut comes while there is something left to send.
-HUGE = 24 * 1024 * 1024
+HUGE = 16 * 1024 * 1024
 
 
 async def huge_stream() -> Any:
+    """A stream of zeros."""
     for _ in range(HUGE // (1024 * 1024)):
         yield bytes(1024 * 1024)
 

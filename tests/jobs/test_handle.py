@@ -166,9 +166,11 @@ async def test_row_51_terminal_is_final() -> None:
 
 async def test_row_28_job_that_shows_late_is_waited_for() -> None:
     """404 right after acceptance is no loss."""
-    async with peer(job=[answer(404), answer(404), answer(404), answer(404), complete]) as server:
-        async with client_of(server) as client:
-            assert (await (await client.text.submit("Hello.")).wait_job()).ok
+    async with (
+        peer(job=[answer(404), answer(404), answer(404), answer(404), complete]) as server,
+        client_of(server) as client,
+    ):
+        assert (await (await client.text.submit("Hello.")).wait_job()).ok
 
 
 async def test_row_29_vanished_job_is_lost() -> None:
@@ -281,7 +283,16 @@ async def test_handle_travels_as_text() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{}", "[]", "7", "null", '{"origin": 1, "job": "a", "conversation": null}', '{"origin": "http://x", "job": "a"}', "\ud800"],
+    [
+        "",
+        "{}",
+        "[]",
+        "7",
+        "null",
+        '{"origin": 1, "job": "a", "conversation": null}',
+        '{"origin": "http://x", "job": "a"}',
+        "\ud800",
+    ],
 )
 async def test_texts_that_are_no_handles(text: str) -> None:
     """Anything else is refused."""
@@ -323,7 +334,7 @@ async def test_waits_end_when_the_client_closes() -> None:
         errors: list[BaseException] = []
 
         async def wait(method: Any) -> None:
-            with pytest.raises(ClientStateError, match="closed") as caught:
+            with pytest.raises(ClientStateError, match="closed") as caught:  # noqa: PT012
                 if method is JobHandle.updates:
                     async for _ in handle.updates():
                         pass

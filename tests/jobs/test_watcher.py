@@ -151,21 +151,26 @@ async def test_jobs_are_added_and_removed_while_iterating() -> None:
 
 async def test_bad_input_adds_nothing() -> None:
     """Twice, empty, malformed, of another server: each is refused, and the good ones beside it are not added."""
-    async with peer() as server, peer() as elsewhere, client_of(server) as client, client_of(elsewhere) as other:
-        async with client.watch(["a"], keep_open=True) as watcher:
-            foreign = other.job("b")
-            for bad in ("a", "", "x/y", "..", "a\nb", None, 7, foreign):
-                with pytest.raises(InvalidInputError):
-                    watcher.add("fresh", bad)  # type: ignore[arg-type]
-            with pytest.raises(InvalidInputError, match="already"):
-                watcher.add("c", "c")
-            for unknown in ("never", "", "c"):
-                with pytest.raises(InvalidInputError):
-                    watcher.remove(unknown)
-            assert watcher.pending == ("a",)
-            await until(lambda: not watcher.pending)
-            with pytest.raises(InvalidInputError, match="over"):
-                watcher.remove("a")
+    async with (
+        peer() as server,
+        peer() as elsewhere,
+        client_of(server) as client,
+        client_of(elsewhere) as other,
+        client.watch(["a"], keep_open=True) as watcher,
+    ):
+        foreign = other.job("b")
+        for bad in ("a", "", "x/y", "..", "a\nb", None, 7, foreign):
+            with pytest.raises(InvalidInputError):
+                watcher.add("fresh", bad)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match="already"):
+            watcher.add("c", "c")
+        for unknown in ("never", "", "c"):
+            with pytest.raises(InvalidInputError):
+                watcher.remove(unknown)
+        assert watcher.pending == ("a",)
+        await until(lambda: not watcher.pending)
+        with pytest.raises(InvalidInputError, match="over"):
+            watcher.remove("a")
 
 
 async def test_watcher_that_is_not_open() -> None:
@@ -258,15 +263,18 @@ async def test_wait_for_one_of_many() -> None:
 async def test_hint_polls_now() -> None:
     """notify() asks for a job at once instead of at its next turn; unknown ids are ignored."""
     clock = FakeClock()
-    async with peer(job=[stuck, complete]) as server, client_of(server, clock=clock, polling=Polling()) as client:
-        async with client.watch(["a"], keep_open=True) as watcher:
-            await clock.advance(0.5)
-            await until(lambda: client.jobs.scheduler.schedule.in_flight == 0)
-            assert len(server.seen("job")) == 1
-            watcher.notify("a")
-            watcher.notify("unknown")
-            await until(lambda: not watcher.pending)
-            assert len(server.seen("job")) == 2
+    async with (
+        peer(job=[stuck, complete]) as server,
+        client_of(server, clock=clock, polling=Polling()) as client,
+        client.watch(["a"], keep_open=True) as watcher,
+    ):
+        await clock.advance(0.5)
+        await until(lambda: client.jobs.scheduler.schedule.in_flight == 0)
+        assert len(server.seen("job")) == 1
+        watcher.notify("a")
+        watcher.notify("unknown")
+        await until(lambda: not watcher.pending)
+        assert len(server.seen("job")) == 2
 
 
 async def test_stats_tell_what_watching_costs() -> None:
@@ -301,22 +309,25 @@ async def test_refused_credentials_reach_the_iterator_once() -> None:
     """However many jobs meet a refused token, the iterator is told one error and can go on afterwards."""
     grants = [answer(200, {"accessToken": f"t{n}", "expiresIn": 3600}) for n in range(3)]
     refusals = [answer(401)] * 20
-    async with peer(token=[*grants, answer(401)], job=refusals) as server, client_of(server) as client:
-        async with client.watch([f"job-{number}" for number in range(50)]) as watcher:
-            with pytest.raises(AuthenticationError):
-                await collect(watcher)
-            await until(lambda: client.jobs.scheduler.stats.failed_polls > 100)
-            with pytest.raises(AuthenticationError):
-                await collect(watcher)
-            server.scripts["token"] = grants[:1]
-            server.scripts["job"] = [complete]
-            with anyio.fail_after(5):
-                while True:
-                    try:
-                        assert len(await collect(watcher)) == 50
-                        break
-                    except AuthenticationError:
-                        continue
+    async with (
+        peer(token=[*grants, answer(401)], job=refusals) as server,
+        client_of(server) as client,
+        client.watch([f"job-{number}" for number in range(50)]) as watcher,
+    ):
+        with pytest.raises(AuthenticationError):
+            await collect(watcher)
+        await until(lambda: client.jobs.scheduler.stats.failed_polls > 100)
+        with pytest.raises(AuthenticationError):
+            await collect(watcher)
+        server.scripts["token"] = grants[:1]
+        server.scripts["job"] = [complete]
+        with anyio.fail_after(5):
+            while True:
+                try:
+                    assert len(await collect(watcher)) == 50
+                    break
+                except AuthenticationError:
+                    continue
 
 
 async def test_cancelled_iteration_loses_nothing() -> None:
@@ -329,34 +340,37 @@ async def test_cancelled_iteration_loses_nothing() -> None:
                 for seconds in (0.001, 0.01, 0.02, 5.0):
                     with anyio.move_on_after(seconds):
                         async for job in watcher:
-                            seen.append(job.id)
+                            seen.append(job.id)  # noqa: PERF401 - what came before a cancel is to be kept
         assert sorted(seen) == sorted(handle.id for handle in handles)
 
 
 async def test_add_all_lets_others_run() -> None:
     """Many ids are added without holding the loop, from a list or an async iterable."""
-    async with peer(job=stuck) as server, client_of(server, polling=Polling()) as client:
-        async with client.watch(keep_open=True) as watcher:
-            ticks = 0
-            done = anyio.Event()
+    async with (
+        peer(job=stuck) as server,
+        client_of(server, polling=Polling()) as client,
+        client.watch(keep_open=True) as watcher,
+    ):
+        ticks = 0
+        done = anyio.Event()
 
-            async def tick() -> None:
-                nonlocal ticks
-                while not done.is_set():
-                    ticks += 1
-                    await anyio.lowlevel.checkpoint()
+        async def tick() -> None:
+            nonlocal ticks
+            while not done.is_set():
+                ticks += 1
+                await anyio.lowlevel.checkpoint()
 
-            async def ids() -> Any:
-                for number in range(3000):
-                    yield f"job-{number}"
+        async def ids() -> Any:
+            for number in range(3000):
+                yield f"job-{number}"
 
-            async with anyio.create_task_group() as group:
-                group.start_soon(tick)
-                await watcher.add_all(ids())
-                await watcher.add_all(f"more-{number}" for number in range(3000))
-                done.set()
-            assert len(watcher.pending) == 6000
-            assert ticks > 10
+        async with anyio.create_task_group() as group:
+            group.start_soon(tick)
+            await watcher.add_all(ids())
+            await watcher.add_all(f"more-{number}" for number in range(3000))
+            done.set()
+        assert len(watcher.pending) == 6000
+        assert ticks > 10
 
 
 class Script:
@@ -393,7 +407,7 @@ STEPS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(steps=STEPS, seed=st.integers(0, 9))
 def test_any_history_ends_each_job_once(steps: list[tuple[str, int]], seed: int) -> None:
-    """Added, removed, finished, failed, vanished, hinted in any order: each job that ends is yielded once, as it ended."""
+    """Added, removed, finished, failed, vanished or hinted in any order, each job is yielded once, as it ended."""
 
     async def check() -> None:
         random.seed(seed)
@@ -413,7 +427,7 @@ def test_any_history_ends_each_job_once(steps: list[tuple[str, int]], seed: int)
 
             async def iterate() -> None:
                 async for job in watcher:
-                    seen.append(job)
+                    seen.append(job)  # noqa: PERF401 - looked at while it grows
 
             async def wait(job_id: str) -> None:
                 try:
@@ -446,7 +460,13 @@ def test_any_history_ends_each_job_once(steps: list[tuple[str, int]], seed: int)
                     elif step == "wait":
                         group.start_soon(wait, job_id)
                     elif job_id in watcher.pending:
-                        states = {"start": "in_progress", "finish": "completed", "fail": "failed", "break": 503, "vanish": 404}
+                        states = {
+                            "start": "in_progress",
+                            "finish": "completed",
+                            "fail": "failed",
+                            "break": 503,
+                            "vanish": 404,
+                        }
                         script.states[job_id] = states[step]
                 for job_id, state in script.states.items():
                     if state not in ("completed", "failed", 404):

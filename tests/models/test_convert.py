@@ -135,7 +135,14 @@ def test_transcripts_of_both_generations(name: str) -> None:
     assert content_type == ("text/markdown" if "markdown" in name else "text/srt")
 
 
-@pytest.mark.parametrize("cls", [getattr(models, n) for n in models.__all__ if attrs.has(getattr(models, n)) and "extra" in attrs.fields_dict(getattr(models, n)) and n != "Job"])
+@pytest.mark.parametrize(
+    "cls",
+    [
+        getattr(models, n)
+        for n in models.__all__
+        if attrs.has(getattr(models, n)) and "extra" in attrs.fields_dict(getattr(models, n)) and n != "Job"
+    ],
+)
 def test_everything_is_optional(cls: type[Any]) -> None:
     """An empty object, nulls and unknown members do not stop any model."""
     empty = structure({}, tuple[cls, ...] if cls is Speaker else cls) if cls is not Speaker else None
@@ -213,11 +220,15 @@ def test_values_that_do_not_fit_are_unexpected(cls: type[Any], value: Any) -> No
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["id", "text", "from", "messageIds", "startTime", "sentiment", "polarity", "words", "phrases", "x"]),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "text", "from", "messageIds", "startTime", "sentiment", "polarity", "words", "phrases", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -236,7 +247,10 @@ def test_no_json_breaks_the_reading(value: Any, cls: type[Any]) -> None:
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reading(body: bytes) -> None:
     """So do any bytes."""
-    for read in (lambda: read_models(REQUEST, reply(body), Topic, "topics"), lambda: read_transcript(REQUEST, reply(body))):
+    for read in (
+        lambda: read_models(REQUEST, reply(body), Topic, "topics"),
+        lambda: read_transcript(REQUEST, reply(body)),
+    ):
         try:
             read()
         except UnexpectedResponseError:

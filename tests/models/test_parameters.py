@@ -100,7 +100,9 @@ def test_good_values_go_out_under_their_wire_names() -> None:
     given_values = {name: value for name, (value, _, _) in GOOD.items()}
     assert check_params("media", given_values) == {wire: sent for _, wire, sent in GOOD.values()}
     assert check_params("media", dict.fromkeys(GOOD)) == {}
-    assert check_params("text", {"conversation_type": ["sales", "general"]}) == {"conversationType": ["sales", "general"]}
+    assert check_params("text", {"conversation_type": ["sales", "general"]}) == {
+        "conversationType": ["sales", "general"]
+    }
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
@@ -140,7 +142,9 @@ def test_messages_in_every_form() -> None:
         iter(
             [
                 "Hello.",
-                Message("Hi.", name="Ines", user_id="ines@example.com", start_time=datetime(2026, 1, 1, 12, tzinfo=zone)),
+                Message(
+                    "Hi.", name="Ines", user_id="ines@example.com", start_time=datetime(2026, 1, 1, 12, tzinfo=zone)
+                ),
                 Message("So.", end_time="2026-01-01T10:00:01.5+00:00"),
                 {"payload": {"content": "Raw."}, "x": 1},
             ]

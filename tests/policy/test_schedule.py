@@ -270,7 +270,9 @@ STEPS = st.lists(
 
 
 @settings(deadline=None, max_examples=200)
-@given(steps=STEPS, per_second=st.sampled_from([0.5, 3.0, 1000.0]), in_flight=st.integers(1, 3), seed=st.integers(0, 99))
+@given(
+    steps=STEPS, per_second=st.sampled_from([0.5, 3.0, 1000.0]), in_flight=st.integers(1, 3), seed=st.integers(0, 99)
+)
 def test_schedule_keeps_its_promises_in_any_history(
     steps: list[tuple[str, int]], per_second: float, in_flight: int, seed: int
 ) -> None:

@@ -164,7 +164,9 @@ def test_secret_shows_itself_only_when_asked() -> None:
         pickle.dumps(secret)
 
 
-@pytest.mark.parametrize("reply", [{}, {"accessToken": ""}, {"accessToken": 5}, {"accessToken": "a b"}, {"accessToken": "a\r\nX: y"}, []])
+@pytest.mark.parametrize(
+    "reply", [{}, {"accessToken": ""}, {"accessToken": 5}, {"accessToken": "a b"}, {"accessToken": "a\r\nX: y"}, []]
+)
 async def test_row_47_reply_without_a_token_is_unexpected(reply: Any) -> None:
     """What cannot stand in a header is no token."""
     async with peer(token=answer(200, reply)) as server, client_of(server) as client:

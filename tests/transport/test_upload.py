@@ -135,7 +135,7 @@ async def test_row_66_hung_disk_fails_as_a_stall(tmp_path: Path) -> None:
 
 
 def test_payload_is_sent_once_and_has_no_text() -> None:
-    """aiohttp may neither repeat the body nor read it as text."""
+    """Aiohttp may neither repeat the body nor read it as text."""
     payload = BodyPayload(Body(3, None, 1.0, "x"), None)  # type: ignore[arg-type]
     assert payload.size == 3
     with pytest.raises(TypeError):
