@@ -83,9 +83,8 @@ def _serves(task: asyncio.Task[Any]) -> bool:
     if "symbl_async.server" in task.get_name():
         return True
     code = getattr(task.get_coro(), "cr_code", None)
-    return code is not None and any(
-        part in code.co_filename for part in ("aiohttp/web", "/server/", "/sqlalchemy/", "peers.py")
-    )
+    places = ("aiohttp/web", "/server/", "/sqlalchemy/", "peers.py", "selector_events.py")
+    return code is not None and any(place in code.co_filename for place in places)
 
 
 def media(folder: Path, name: str = "talk.mp3", size: int = 3000) -> Path:

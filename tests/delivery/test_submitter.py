@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from peers import (
     ACCEPTED,
@@ -467,3 +468,34 @@ async def test_token_comes_late_for_nobody() -> None:
             group.start_soon(client.text.submit, "Good morning.")
         await until(lambda: len(server.seen("submit")) == 20)
         assert len(server.seen("token")) == 1
+
+
+async def test_cancel_at_any_turn_gives_everything_back(tmp_path: Path) -> None:
+    """Wherever an append of a file is cancelled, slots, lane, file and task are as before, and nothing follows."""
+    path = media(tmp_path, size=BIG)
+    reached = set()
+    async with peer() as server, client_of(server) as client:
+        await (await client.audio.append(CONVERSATION, path)).wait_job()
+        parts = client._open_parts()
+        for turns in range(0, 120, 3):
+            before = len(server.seen("submit"))
+            with no_task_left():
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.audio.append, CONVERSATION, path)
+                    for _ in range(turns):
+                        await anyio.lowlevel.checkpoint()
+                    group.cancel_scope.cancel()
+                await until(lambda: server.open_connections <= 1)
+            submitter = parts.submitter
+            assert submitter.slots._submitting == 0
+            assert submitter.uploads.borrowed_tokens == 0
+            assert submitter._lanes._lanes == {}
+            assert parts.calls._calls == set()
+            await until(lambda: str(path) not in "".join(open_files()))
+            sent = server.seen("submit")[before:]
+            assert len(sent) <= 1
+            reached.add("whole" if sent and sent[0].complete else "part" if sent else "nothing")
+            with anyio.fail_after(5):
+                await submitter.slots.acquire()
+                submitter.slots.release()
+    assert {"nothing", "whole"} <= reached
