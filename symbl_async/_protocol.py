@@ -46,6 +46,8 @@ class Request:
         operation: Its name in the contract, for errors and logs.
         body: Encoded JSON, or ``None``; the bytes of a file travel beside the request.
         content_type: ``None`` sends no header: the service then looks at the content.
+        wait: Seconds that the server is asked to hold the answer back for a change (``Prefer: wait``, RFC 7240); 0 does
+            not ask.
         submits: True for a submission, file or JSON: those use fresh connections of the pool for uploads.
     """
 
@@ -56,6 +58,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     content_type: str | None = None
     submits: bool = False
+    wait: int = 0
     authenticated: bool = True
     max_reply_bytes: int = MAX_REPLY_BYTES
 
@@ -105,9 +108,9 @@ def build_media_file(
     return Request(operation, method, path, query=encode_query(params), content_type=content_type, submits=True)
 
 
-def build_get_job(job_id: str) -> Request:
-    """GET /v1/job/{jobId} (Job Status page)."""
-    return Request("get_job_status", "GET", f"/v1/job/{_segment('job id', job_id)}")
+def build_get_job(job_id: str, *, wait: int = 0) -> Request:
+    """GET /v1/job/{jobId} (Job Status page); *wait* seconds for a change where the server offers that."""
+    return Request("get_job_status", "GET", f"/v1/job/{_segment('job id', job_id)}", wait=wait)
 
 
 def build_conversation(
@@ -201,6 +204,17 @@ def read_token(request: Request, reply: Reply) -> TokenGrant:
     if isinstance(lifetime, bool) or not isinstance(lifetime, int | float):
         lifetime = 0.0
     return TokenGrant(token, float(min(max(lifetime, 60.0), 86_400.0)))
+
+
+def read_extensions(reply: Reply) -> frozenset[str]:
+    """Read what a token answer says the server offers beyond the documented API; nothing from most servers."""
+    header = reply.headers.get("symbl-async-extensions", "")
+    return frozenset(name.strip().lower() for name in header.split(",") if name.strip())
+
+
+def waited(reply: Reply) -> bool:
+    """Tell whether the server held the answer back as asked."""
+    return reply.headers.get("preference-applied", "").strip().lower().startswith("wait")
 
 
 def read_accepted(request: Request, reply: Reply) -> Accepted:

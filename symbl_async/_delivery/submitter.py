@@ -32,7 +32,8 @@ class Submitter:
     """The one way a submission leaves the client.
 
     Attributes:
-        record: Makes the shared record of an accepted job; handed in, as it belongs to a layer beside this one.
+        record: Makes the shared record of an accepted job, of which it is told the kind and the size in bytes; handed
+            in, as it belongs to a layer beside this one.
         calls: Where submissions under way are known.
     """
 
@@ -42,7 +43,7 @@ class Submitter:
     retry: Retry
     timeouts: Timeouts
     rng: random.Random
-    record: Callable[[Accepted], JobRecord]
+    record: Callable[[Accepted, str, int], JobRecord]
     calls: Calls
     _lanes: AppendLanes = field(init=False, factory=AppendLanes)
 
@@ -77,11 +78,11 @@ class Submitter:
                 async with self._lanes.turn(append_to):
                     await self.slots.acquire()
                     try:
-                        accepted = await self._deliver(request, source, on_progress, call)
+                        accepted, size = await self._deliver(request, source, on_progress, call)
                     except BaseException:
                         self.slots.release()
                         raise
-                    record = self.record(accepted)
+                    record = self.record(accepted, request.operation.partition("_")[2], size)
                     self.slots.hold(record)
                     return record
         except SymblError as error:
@@ -91,7 +92,7 @@ class Submitter:
 
     async def _deliver(
         self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
-    ) -> Accepted:
+    ) -> tuple[Accepted, int]:
         attempt = refusals = 0
         renewed = False
         while True:
@@ -105,7 +106,7 @@ class Submitter:
             else:
                 if is_success(reply):
                     self.session.budget.earn()
-                    return self._accepted(request, reply)
+                    return self._accepted(request, reply), body.size
                 if reply.status == 401 and not renewed and token is not None:
                     renewed = True
                     if source.replayable and await self.session.tokens.replace(token) is not None:

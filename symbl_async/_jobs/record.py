@@ -31,10 +31,20 @@ class JobRecord:
     Attributes:
         job: The last snapshot; one with ``error`` set once the job is lost.
         accepted_at: Instant on the client's clock when the service accepted it; ``None`` for a job from elsewhere.
+        kind: Operation that submitted it, empty for a job from elsewhere: jobs of one kind take similar times.
+        size: Bytes that were submitted.
+        seen_at: When it was last seen, or accepted.
+        progress_at: About when it went into progress, once that was seen.
+        polled: Whether the snapshot is the service's own; only then is its next change what is left to wait for.
     """
 
     job: Job
     accepted_at: float | None = None
+    kind: str = ""
+    size: int = 0
+    seen_at: float | None = None
+    progress_at: float | None = None
+    polled: bool = False
     listeners: tuple[Listener, ...] = ()
     interests: int = 0
 

@@ -15,17 +15,27 @@ import anyio
 from attrs import define, evolve, field
 
 from .._policy.clock import Clock
+from .._policy.durations import Durations
 from .._policy.retry import retry_after
 from .._policy.schedule import Missing, Schedule
 from .._policy.settings import Retry
-from .._protocol import build_get_job, is_success, read_job, status_error
+from .._protocol import Reply, Request, build_get_job, is_success, read_job, status_error, waited
 from .._transport.session import Session
 from ..errors import AuthenticationError, JobLostError, SymblError
 from ..models._parameters import check_id
 from ..models.job import Job, JobStatus
+from ..models.submission import Accepted
 from .record import JobRecord, Listener, unknown_job
 
 logger = logging.getLogger("symbl_async")
+
+WAIT_EXTENSION = "prefer-wait"
+
+_LONG_POLL = 50
+"""Seconds that a poll waits at a server which offers that."""
+
+_WAITING_AT_ONCE = 64
+"""Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
 
 
 @define
@@ -59,6 +69,10 @@ class Scheduler:
     retry: Retry
     check_usable: Callable[[], object]
     stats: PollStats = field(factory=PollStats)
+    durations: Durations = field(factory=Durations)
+    # Polls that wait at the server, by job; ended with the interest in their job.
+    _waiting: dict[str, anyio.CancelScope] = field(init=False, factory=dict)
+    _offers_wait: bool = field(init=False, default=True)
     # Whoever is interested holds the record; the schedule alone does not keep a job alive.
     _records: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
     _wake: anyio.Event = field(init=False, factory=lambda: anyio.Event())
@@ -79,6 +93,12 @@ class Scheduler:
             record.job = evolve(record.job, conversation_id=conversation_id)
         return record
 
+    def accepted(self, accepted: Accepted, kind: str, size: int) -> JobRecord:
+        """Return the record of a job that the service took just now, with what foretells how long it takes."""
+        record = self.record(accepted.job_id, accepted.conversation_id, accepted=True)
+        record.kind, record.size, record.seen_at = kind, size, record.accepted_at
+        return record
+
     def watch(self, record: JobRecord, listener: Listener) -> None:
         """Tell *listener* of changes and keep polling for it until ``unwatch``.
 
@@ -97,7 +117,11 @@ class Scheduler:
     def want(self, record: JobRecord) -> None:
         """Poll the job while anybody wants it."""
         record.interests += 1
-        if not record.over and self.schedule.add(record.job.id, self.clock.time(), accepted_at=record.accepted_at):
+        if record.over:
+            return
+        now = self.clock.time()
+        if self.schedule.add(record.job.id, now, accepted_at=record.accepted_at, at_once=self._may_wait()):
+            self._expect(record)
             self._wake.set()
 
     def unwant(self, record: JobRecord) -> None:
@@ -105,6 +129,9 @@ class Scheduler:
         record.interests -= 1
         if record.interests == 0:
             self.schedule.remove(record.job.id, self.clock.time())
+            waiting = self._waiting.get(record.job.id)
+            if waiting is not None:
+                waiting.cancel()
 
     @contextmanager
     def watching(self, record: JobRecord, listener: Listener) -> Iterator[None]:
@@ -153,11 +180,14 @@ class Scheduler:
         self.stats.polls += 1
         landed = False
         try:
-            request = build_get_job(job_id)
             record = self._records.get(job_id)
+            wait = _LONG_POLL if record is not None and record.polled and self._may_wait() else 0
+            request = build_get_job(job_id, wait=wait)
             known = record.job.conversation_id if record is not None else None
             try:
-                reply = await self.session.authenticated(request)
+                reply = await self._ask(request, job_id)
+                if reply is None:
+                    return
                 if reply.status == 404:
                     landed = True
                     self._missing(job_id)
@@ -168,28 +198,82 @@ class Scheduler:
                 else:
                     job = read_job(request, reply, job_id=job_id, conversation_id=known)
                     landed = True
-                    self._seen(job)
+                    self._seen(job, waited=bool(wait) and self._did_wait(reply))
                     return
             except SymblError as error:  # of the poll, or of a token that could not be renewed
                 problem, delay = error, None
             landed = True
             self._failed(job_id, problem, delay)
         finally:
-            if not landed:  # cancelled
+            if not landed:  # cancelled, or nobody is interested any more
                 self.schedule.record_failure(job_id, self.clock.time())
             self._wake.set()
 
-    def _seen(self, job: Job) -> None:
+    async def _ask(self, request: Request, job_id: str) -> Reply | None:
+        """Send a poll; one that waits at the server leaves its place in flight to others and ends with the interest.
+
+        Returns:
+            The answer, ``None`` if nobody was interested any more.
+        """
+        if not request.wait:
+            return await self.session.authenticated(request)
+        self.schedule.park(job_id)
+        self._wake.set()
+        with anyio.CancelScope() as scope:
+            self._waiting[job_id] = scope
+            try:
+                return await self.session.authenticated(request)
+            finally:
+                del self._waiting[job_id]
+        return None
+
+    def _may_wait(self) -> bool:
+        """Tell whether the next poll may wait at the server: it offers that, and not too many do so already."""
+        return self._offers_wait and WAIT_EXTENSION in self.session.extensions and len(self._waiting) < _WAITING_AT_ONCE
+
+    def _did_wait(self, reply: Reply) -> bool:
+        """Tell whether the server kept its offer; if something on the way drops it, it is not taken again."""
+        self._offers_wait = waited(reply)
+        return self._offers_wait
+
+    def _seen(self, job: Job, *, waited: bool = False) -> None:
+        now = self.clock.time()
+        record = self._records.get(job.id)
+        if record is not None:
+            record.polled = True
+            self._learn(record, job, now)
         if job.terminal:
             self.schedule.record_terminal(job.id)
         else:
-            self.schedule.record_pending(job.id, self.clock.time())
+            self.schedule.record_pending(job.id, now, delay=0.0 if waited or self._may_wait() else None)
         if not isinstance(job.status, JobStatus) and job.status not in self._odd_statuses:
             self._odd_statuses.add(job.status)
             logger.warning("job %s has the unknown status %r; it counts as not over", job.id, job.status)
-        record = self._records.get(job.id)
         if record is not None:
             record.update(job)
+
+    def _learn(self, record: JobRecord, job: Job, now: float) -> None:
+        """Note when the job went into progress and, once it is over, how long that took.
+
+        A change lies between two polls, so about half way. Time in the server's queue is left out: it says how busy the
+        server is, not how long such a job takes.
+        """
+        if record.over:
+            return
+        seen = now if record.seen_at is None else (record.seen_at + now) / 2
+        record.seen_at = now
+        if job.status == JobStatus.IN_PROGRESS and record.progress_at is None:
+            record.progress_at = seen
+            self._expect(record)
+        elif job.status == JobStatus.COMPLETED and record.kind:
+            began = record.progress_at if record.progress_at is not None else record.accepted_at
+            if began is not None and self.schedule.polling.learn:
+                self.durations.learn(record.kind, max(seen - began, 0.0), record.size)
+
+    def _expect(self, record: JobRecord) -> None:
+        if record.progress_at is not None and record.kind and self.schedule.polling.learn:
+            expected = self.durations.expect(record.kind, record.size)
+            self.schedule.begin(record.job.id, record.progress_at, expected)
 
     def _missing(self, job_id: str) -> None:
         record = self._records.get(job_id)

@@ -18,6 +18,7 @@ from enum import Enum
 
 from attrs import define, field
 
+from .durations import Expectation
 from .settings import Polling
 
 _LOST_AFTER = 3
@@ -39,7 +40,10 @@ class _Entry:
     in_flight: bool = False
     wanted: bool = True
     hinted: bool = False
+    parked: bool = False
     misses: int = 0
+    progress_at: float | None = None
+    expected: Expectation | None = None
 
 
 @define(eq=False, repr=False)
@@ -73,19 +77,20 @@ class Schedule:
         """Polls handed out and not recorded yet."""
         return self._flying
 
-    def add(self, job_id: str, now: float, *, accepted_at: float | None = None) -> bool:
+    def add(self, job_id: str, now: float, *, accepted_at: float | None = None, at_once: bool = False) -> bool:
         """Watch *job_id*; false if it is watched already.
 
         Args:
             job_id: The job.
             now: The present.
             accepted_at: When the service accepted the job; ``None`` for a job from elsewhere, which is polled at once.
+            at_once: Poll a job that was just accepted at once too, as its poll will wait at the server.
         """
         entry = self._entries.get(job_id)
         if entry is not None:
             wanted, entry.wanted = entry.wanted, True
             return not wanted
-        known = accepted_at is not None
+        known = accepted_at is not None and not at_once
         added = accepted_at if accepted_at is not None else now
         entry = _Entry(added_at=added, due_at=now, polled_at=self._left.pop(job_id, float("-inf")), token=-1)
         self._entries[job_id] = entry
@@ -138,6 +143,19 @@ class Schedule:
             return None
         return max(head[0], self._free_at)
 
+    def park(self, job_id: str) -> None:
+        """The poll under way waits at the server for a change: it does not count as in flight until it is recorded."""
+        entry = self._entries[job_id]
+        if entry.in_flight and not entry.parked:
+            entry.parked = True
+            self._flying -= 1
+
+    def begin(self, job_id: str, at: float, expected: Expectation | None) -> None:
+        """The job went into progress at about *at*; from now on it is polled by what is *expected* of it, if known."""
+        entry = self._entries.get(job_id)
+        if entry is not None and entry.progress_at is None:
+            entry.progress_at, entry.expected = at, expected
+
     def record_pending(self, job_id: str, now: float, *, delay: float | None = None) -> None:
         """The job goes on, or its poll failed; *delay* is what the server asked for instead of the curve's interval."""
         entry = self._landed(job_id, now)
@@ -168,8 +186,7 @@ class Schedule:
 
     def record_terminal(self, job_id: str) -> None:
         """The job is over."""
-        self._flying -= 1
-        self._entries.pop(job_id, None)
+        self._touch_down(self._entries.pop(job_id))
 
     def interval(self, age: float) -> float:
         """Return the interval, before jitter, for a job of *age* seconds."""
@@ -178,9 +195,8 @@ class Schedule:
 
     def _landed(self, job_id: str, now: float) -> _Entry | None:
         """Take a poll back in; returns the entry if the id is still wanted."""
-        self._flying -= 1
         entry = self._entries[job_id]
-        entry.in_flight = False
+        self._touch_down(entry)
         if entry.wanted:
             return entry
         self._forget(job_id, entry, now)
@@ -194,8 +210,20 @@ class Schedule:
             if len(self._left) > 2 * len(self._entries) + 64:
                 self._left = {left: at for left, at in self._left.items() if at + gap > now}
 
+    def _touch_down(self, entry: _Entry) -> None:
+        if not entry.parked:
+            self._flying -= 1
+        entry.in_flight = entry.parked = False
+
+    def _wait(self, entry: _Entry, now: float) -> float:
+        """Return the seconds to the next poll, before jitter: as learned where that is known, else by age."""
+        if entry.expected is None or entry.progress_at is None:
+            return self.interval(now - entry.added_at)
+        age = now - entry.progress_at
+        return min(entry.expected.interval(age), max(self.polling.maximum, entry.expected.safe_until - age))
+
     def _reschedule(self, job_id: str, entry: _Entry, now: float, delay: float | None) -> None:
-        wait = self._jittered(self.interval(now - entry.added_at)) if delay is None else delay
+        wait = self._jittered(self._wait(entry, now)) if delay is None else delay
         due = now if entry.hinted else now + wait
         entry.hinted = False
         self._push(job_id, entry, max(due, entry.polled_at + self.polling.minimum_gap))

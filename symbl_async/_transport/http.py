@@ -86,6 +86,8 @@ class HttpTransport:
             headers["Content-Type"] = request.content_type
         if request.submits:
             headers["Connection"] = "close"
+        if request.wait:
+            headers["Prefer"] = f"wait={request.wait}"
         data: BodyPayload | bytes | None = request.body
         if body is not None:
             data = BodyPayload(body, request.content_type)
@@ -145,7 +147,7 @@ class HttpTransport:
         A file may take as long as it moves: its time starts when nothing is left to send. ``asyncio.timeout`` and not
         aiohttp's total: that one can swallow a cancel from outside which lands in the same tick.
         """
-        limit = self.timeouts.reply + self.timeouts.connect
+        limit = self.timeouts.reply + self.timeouts.connect + request.wait
         if body is None:
             async with asyncio.timeout(limit):
                 yield

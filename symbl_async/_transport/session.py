@@ -9,7 +9,7 @@ from attrs import define
 from .._policy.clock import Clock, sleep
 from .._policy.retry import RETRYABLE_READ, RetryBudget, pause, retry_after
 from .._policy.settings import Retry
-from .._protocol import Reply, Request, build_generate_token, is_success, read_token, status_error
+from .._protocol import Reply, Request, build_generate_token, is_success, read_extensions, read_token, status_error
 from ..errors import ConfigurationError, TransportError
 from ..models.submission import TokenGrant
 from .http import Transport
@@ -27,6 +27,7 @@ class Session:
         clock: Pauses run on it.
         rng: Source of jitter.
         budget: Repeats left for the whole client.
+        extensions: What the server said it offers beyond the documented API.
     """
 
     transport: Transport
@@ -35,6 +36,7 @@ class Session:
     rng: random.Random
     tokens: TokenCache
     budget: RetryBudget
+    extensions: frozenset[str] = frozenset()
 
     async def attempt(self, request: Request, *, body: Body | None = None) -> tuple[Reply, str | None]:
         """Send *request* once and return the answer, whatever its status, with the token it carried."""
@@ -100,7 +102,9 @@ def open_session(
 
     async def fetch() -> TokenGrant:
         request = credentials.token_request()
-        return read_token(request, await session.read(request))
+        reply = await session.read(request)
+        session.extensions = read_extensions(reply)
+        return read_token(request, reply)
 
     renewable = credentials.app_id is not None
     tokens = TokenCache(clock, fetch if renewable else None, credentials.access_token)
