@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .report import print_table, write_json
 
-NAMES = ("imports", "upload_memory")
+NAMES = ("imports", "upload_memory", "polling")
 
 
 def main() -> int:
