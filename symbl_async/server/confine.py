@@ -43,6 +43,9 @@ _CALLS: dict[str, dict[str, int]] = {
         "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "open_by_handle_at": 304,
         "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
         "add_key": 248, "request_key": 249, "keyctl": 250,
+        "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "prlimit64": 302,
+        "setpriority": 141, "process_madvise": 440,
+        "shmget": 29, "shmat": 30, "msgget": 68, "semget": 64, "mq_open": 240,
         "init_module": 175, "finit_module": 313, "kexec_load": 246, "reboot": 169, "swapon": 167,
     },
     "aarch64": {
@@ -54,9 +57,15 @@ _CALLS: dict[str, dict[str, int]] = {
         "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "open_by_handle_at": 265,
         "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427,
         "add_key": 217, "request_key": 218, "keyctl": 219,
+        "tkill": 130, "tgkill": 131, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "prlimit64": 261,
+        "setpriority": 140, "process_madvise": 440,
+        "shmget": 194, "shmat": 196, "msgget": 186, "semget": 190, "mq_open": 180,
         "init_module": 105, "finit_module": 273, "kexec_load": 104, "reboot": 142, "swapon": 224,
     },
 }  # fmt: skip
+
+# A thread that aborts signals itself, and a library may ask for limits; neither concerns other processes.
+_ON_ITSELF = ("tgkill", "prlimit64")
 
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _READ = 1 << 2 | 1 << 3  # files and directories
@@ -132,7 +141,9 @@ def _limit(memory: int) -> bool:
 
 def _own_code() -> list[Path]:
     package = Path(__file__).resolve().parent.parent
-    code = [Path(entry) for entry in sys.path if entry and Path(entry).resolve() != package.parent]
+    # A checkout may hold anything beside the package; a folder of installed packages holds what the engines need.
+    installed = package.parent.name in {"site-packages", "dist-packages"}
+    code = [Path(entry) for entry in sys.path if entry and (installed or Path(entry).resolve() != package.parent)]
     return [package, Path(sys.prefix), Path(sys.base_prefix), *code, *map(Path, _SYSTEM_READS)]
 
 
@@ -183,10 +194,10 @@ def _program(calls: dict[str, int]) -> list[bytes]:
 
     A worker needs threads, so ``clone`` passes when it makes one; ``clone3`` hides its flags from filters and answers
     as if the kernel were older, upon which the C library falls back to ``clone``. ``send`` is ``sendto`` without an
-    address.
+    address. What names a process may name this one only.
     """
     refuse, missing = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
-    special = {"arch", "clone", "clone3", "sendto"}
+    special = {"arch", "clone", "clone3", "sendto", *_ON_ITSELF}
     code = [
         _step(_LOAD, 4),  # architecture
         _step(_JEQ, calls["arch"], 1, 0),
@@ -198,6 +209,15 @@ def _program(calls: dict[str, int]) -> list[bytes]:
     for name, number in calls.items():
         if name not in special:
             code += [_step(_JEQ, number, 0, 1), _step(_RETURN, refuse)]
+    for name in _ON_ITSELF:
+        code += [
+            _step(_JEQ, calls[name], 0, 5),
+            _step(_LOAD, 16),  # process
+            _step(_JEQ, 0, 2, 0),
+            _step(_JEQ, os.getpid(), 1, 0),
+            _step(_RETURN, refuse),
+            _step(_RETURN, _ALLOW),
+        ]
     code += [
         _step(_JEQ, calls["clone3"], 0, 1),
         _step(_RETURN, missing),

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -22,6 +24,7 @@ from .engines.base import EngineError, Result, Task
 logger = logging.getLogger("symbl_async.server")
 
 _BIG_ANSWER_BYTES = 1024 * 1024
+_DYING = 2.0
 
 # What a worker may know of its surroundings; secrets live in the environment too.
 _PASSED_ON = (
@@ -57,21 +60,14 @@ class _Worker:
     process: anyio.abc.Process
     connection: socket.socket
 
-    async def ask(self, task: Task, media: Path | None) -> Answer:
-        """Hand over *task* and wait for the answer."""
+    async def ask(self, task: Task, media: int | None) -> Answer:
+        """Hand over *task* and the descriptor *media*, and wait for the answer."""
         loop = asyncio.get_running_loop()
         data = dump_task(task)
-        descriptor = None if media is None else await anyio.to_thread.run_sync(os.open, media, os.O_RDONLY)
+        header = REQUEST.pack(len(data), media is not None)
         try:
-            header = REQUEST.pack(len(data), descriptor is not None)
             # An idle worker has read everything, so a few bytes always fit and this does not block.
-            socket.send_fds(self.connection, [header], [] if descriptor is None else [descriptor])
-        except OSError:
-            raise _DiedError from None
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
-        try:
+            socket.send_fds(self.connection, [header], [] if media is None else [media])
             await loop.sock_sendall(self.connection, data)
             (length,) = ANSWER.unpack(await self._receive(loop, ANSWER.size))
             if length > MAX_BYTES:
@@ -95,18 +91,26 @@ class _Worker:
             parts += part
         return bytes(parts)
 
-    async def end(self) -> int | None:
-        """Kill the process and wait for it; returns its exit status."""
-        self.connection.close()
+    async def kill(self, *, patience: float = 0.0) -> int | None:
+        """End the process, if it does not end by itself within *patience* seconds; returns its exit status."""
         with anyio.CancelScope(shield=True):
+            if patience:
+                with anyio.move_on_after(patience):
+                    await self.process.wait()
             if self.process.returncode is None:
                 try:
                     self.process.kill()
                 except ProcessLookupError:
                     logger.debug("worker %d was gone already", self.process.pid)
-            status = await self.process.wait()
+            await self.process.wait()
+        return self.process.returncode
+
+    async def end(self) -> None:
+        """Kill the process and give back what belongs to it. Nobody may be waiting for its answer any more."""
+        self.connection.close()
+        with anyio.CancelScope(shield=True):
+            await self.kill()
             await self.process.aclose()
-        return status
 
 
 class WorkerPool:
@@ -130,50 +134,66 @@ class WorkerPool:
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
         self._tasks: anyio.abc.TaskGroup | None = None
+        self._open = False
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
+        self._open = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = self._tasks
         await self.aclose()
-        if tasks is not None:
-            tasks.cancel_scope.cancel()
-            await tasks.__aexit__(None, None, None)
+        if self._tasks is not None:
+            self._tasks.cancel_scope.cancel()
+            await self._tasks.__aexit__(None, None, None)
 
     async def aclose(self) -> None:
         """Kill every worker; tasks that run fail. Harmless when repeated."""
-        self._tasks = None
+        self._open = False
         idle, self._idle = self._idle, []
-        for worker in (*idle, *self._busy):
+        for worker in idle:
             await worker.end()
+        # Whoever waits for one of these sees its end and clears up.
+        for worker in tuple(self._busy):
+            await worker.kill()
 
     async def run(self, task: Task, media: Path | None) -> Result:
         """Run *task*; see ``Executor``."""
-        async with self._places:
-            worker = self._idle.pop() if self._idle else await self._start()
+        async with self._places, _opened(media) as descriptor:
+            worker = await self._idle_worker() or await self._start()
             self._busy.add(worker)
             healthy = False
             try:
+                if not self._open:
+                    raise EngineError("the server is closing")
                 limit = self._limit(task)
                 with anyio.move_on_after(limit) as scope:
-                    answer = await worker.ask(task, media)
+                    answer = await worker.ask(task, descriptor)
                     healthy = True
                 if scope.cancelled_caught:
                     raise EngineError(f"processing it took longer than {limit:g} s and was given up")
             except _DiedError:
-                raise EngineError(_cause_of_death(await worker.end())) from None
+                # It is dead or dying; a signal now would hide what of.
+                raise EngineError(_cause_of_death(await worker.kill(patience=_DYING))) from None
             finally:
                 self._busy.discard(worker)
-                if healthy and self._tasks is not None:
+                if healthy and self._open:
                     self._idle.append(worker)
                 else:
                     await worker.end()
         return _result(task, answer)
+
+    async def _idle_worker(self) -> _Worker | None:
+        """Take a worker that waits; one that died meanwhile would fail a job that had no part in it."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.process.returncode is None:
+                return worker
+            await worker.end()
+        return None
 
     def _limit(self, task: Task) -> float:
         if self._job_timeout is not None:
@@ -181,7 +201,7 @@ class WorkerPool:
         return 60.0 + (2 * task.speech.max_duration if task.speech is not None else 0.0)
 
     async def _start(self) -> _Worker:
-        if self._tasks is None:
+        if self._tasks is None or not self._open:
             raise EngineError("the server is closing")
         ours, theirs = socket.socketpair()
         try:
@@ -205,6 +225,21 @@ class WorkerPool:
         return worker
 
 
+@asynccontextmanager
+async def _opened(media: Path | None) -> AsyncIterator[int | None]:
+    if media is None:
+        yield None
+        return
+    try:
+        descriptor = await anyio.to_thread.run_sync(os.open, media, os.O_RDONLY)
+    except OSError as error:
+        raise EngineError(f"the recording cannot be opened: {error.strerror}") from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def _result(task: Task, answer: Answer) -> Result:
     if answer.crash is not None:
         logger.error("job %s broke its worker's engine:\n%s", task.job_id, answer.crash)
@@ -216,9 +251,11 @@ def _result(task: Task, answer: Answer) -> Result:
 
 def _environment() -> dict[str, str]:
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    # The same package as this process uses, however it came to be importable here.
-    home = str(Path(__file__).resolve().parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (home, environment.get("PYTHONPATH"))))
+    # The same package as this process uses, however it came to be importable here. Where packages are installed it is
+    # found anyway, and that folder must not come before the standard library.
+    home = Path(__file__).resolve().parents[2]
+    if home.name not in {"site-packages", "dist-packages"}:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(home), environment.get("PYTHONPATH"))))
     # One worker per processor: threads on top would only get in each other's way.
     return environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 

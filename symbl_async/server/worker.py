@@ -14,6 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
+from ..errors import ConfigurationError
 from .confine import confine
 from .engines._wire import ANSWER, MAX_BYTES, REQUEST, Answer, dump_answer, load_task
 from .engines.base import EngineError, LanguageEngine, Result, SpeechEngine, Task
@@ -73,7 +74,7 @@ def answer(task: Task, media: int | None, engines: Engines) -> Answer:
     """Do one task and say how it went, whatever happens."""
     try:
         return Answer(result=process(task, media, engines))
-    except EngineError as error:
+    except (EngineError, ConfigurationError) as error:
         return Answer(reason=str(error))
     except MemoryError:
         return Answer(reason="processing it took more memory than a worker may use")
@@ -115,6 +116,15 @@ def _receive(connection: socket.socket, length: int) -> bytes:
     return bytes(parts)
 
 
+def _located(speech: str) -> tuple[str, list[Path]]:
+    """Make a model path in the setting absolute while the file system can still be seen."""
+    name, _, argument = speech.partition(":")
+    if not argument:
+        return speech, []
+    path = Path(argument).expanduser().absolute()
+    return (f"{name}:{path}", [path]) if path.exists() else (speech, [])
+
+
 def main(arguments: list[str]) -> int:
     """Confine this process and serve."""
     descriptor, speech = int(arguments[0]), arguments[1]
@@ -122,9 +132,10 @@ def main(arguments: list[str]) -> int:
     # When memory runs short, the system had better end a worker than the server.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
-    model = speech.partition(":")[2]
-    in_force = confine([Path(model)] if model.startswith("/") else [])
-    logger.debug("confined: %s", in_force)
+    speech, models = _located(speech)
+    in_force = confine(models)
+    if not (in_force.limits and in_force.calls and in_force.files):
+        logger.warning("this system cannot confine a worker fully; in force: %s", in_force)
     with socket.socket(fileno=descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
         serve(connection, Engines(speech))
     return 0

@@ -9,7 +9,7 @@ _FASTEST = 6.0
 _SLOWEST = 0.25
 _LONG = 12.0
 _LONGEST_PHRASE = 12
-_PHRASE = 4
+_PHRASE = 6
 _LOOP = 5
 """A phrase said this often in a row is a loop; people say short words four times, seldom five."""
 
@@ -37,9 +37,10 @@ def without_loops(text: str) -> str:
 
 
 def _says_again(words: list[str]) -> bool:
-    """Tell whether a phrase comes back, not at once but between other words: where sound is pieced together, the
-    recogniser sometimes falls back into what it said before. Speech that really repeats itself loses nothing by being
-    recognised in two halves.
+    """Tell whether a long phrase comes back between other words.
+
+    Where sound is pieced together, the recogniser sometimes falls back into what it said before. Speech that really
+    repeats itself loses little by being recognised in two halves.
     """
     seen: set[tuple[str, ...]] = set()
     for at in range(len(words) - _PHRASE + 1):

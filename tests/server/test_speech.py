@@ -1,0 +1,361 @@
+"""Speech: what is fed to the recogniser, what is believed of its output, and how well it does on real recordings."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+from media import EXAMPLES, tone, wav
+
+from symbl_async.errors import ConfigurationError
+from symbl_async.server.engines.base import SAMPLE_RATE, EngineError, Line, Segment, Speaker, SpeechOptions, Word
+from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.recording import transcribe_recording
+from symbl_async.server.engines.speech.alignment import Aligner, fill_gaps
+from symbl_async.server.engines.speech.moonshine import MoonshineEngine
+from symbl_async.server.engines.speech.passages import LONGEST_PASSAGE, Passage, Stretch, find_passages, find_stretches
+from symbl_async.server.engines.speech.registry import load_speech
+from symbl_async.server.engines.speech.sanity import is_degenerate, without_loops
+from symbl_async.server.engines.speech.seams import mend_seams
+
+DATA = Path(__file__).parents[1] / "data"
+REFERENCES = dict(line.split("\t") for line in (DATA / "references.tsv").read_text().splitlines())
+SPELLINGS = {"mr": "mister", "dr": "doctor", "ok": "okay", "10": "ten"}
+JOINED = {"to-morrow": "tomorrow", "good-bye": "goodbye", "good bye": "goodbye", "log in": "login", "%": " percent"}
+
+
+def plain(text: str) -> str:
+    """*text* without case, punctuation and differences of spelling."""
+    text = text.lower()
+    for written, meant in JOINED.items():
+        text = text.replace(written, meant)
+    words = re.sub(r"[^\w' ]", " ", text).split()
+    return " ".join(SPELLINGS.get(word, word) for word in words)
+
+
+def word_errors(reference: str, lines: tuple[Line, ...] | list[Line]) -> float:
+    """Share of wrong words."""
+    return float(jiwer.wer(plain(reference), plain(" ".join(line.text for line in lines))))
+
+
+@pytest.fixture(scope="module")
+def engine() -> MoonshineEngine:
+    """The built-in engine, loaded once."""
+    loaded = load_speech("moonshine")
+    assert isinstance(loaded, MoonshineEngine)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def transcribe(engine: MoonshineEngine) -> Callable[..., tuple[tuple[Line, ...], float]]:
+    """Transcribe a shipped recording or bytes."""
+
+    def run(source: str | bytes, **options: object) -> tuple[tuple[Line, ...], float]:
+        file = (EXAMPLES / source).open("rb") if isinstance(source, str) else io.BytesIO(source)
+        with file:
+            return transcribe_recording(file, SpeechOptions(**options), engine, RuleLanguage().split)  # type: ignore[arg-type]
+
+    return cache(run)
+
+
+def blocks(samples: np.ndarray, size: int = SAMPLE_RATE) -> Iterator[np.ndarray]:
+    """*samples* in pieces."""
+    for at in range(0, len(samples), size):
+        yield samples[at : at + size]
+
+
+def loud_parts(samples: np.ndarray) -> list[tuple[float, float]]:
+    """A voice detector for tests: what is not silent, cut at the longest passage."""
+    on = np.flatnonzero(np.abs(samples) > 0.01)
+    if not on.size:
+        return []
+    parts = np.split(on, np.flatnonzero(np.diff(on) > SAMPLE_RATE // 4) + 1)
+    longest = int(LONGEST_PASSAGE * SAMPLE_RATE) - SAMPLE_RATE
+    return [
+        (at / SAMPLE_RATE, min(at + longest, part[-1] + 1) / SAMPLE_RATE)
+        for part in parts
+        for at in range(part[0], part[-1] + 1, longest)
+    ]
+
+
+def pattern(*parts: tuple[float, float]) -> np.ndarray:
+    """Noise of the given (silence before, length) in seconds, one after another, with silence behind."""
+    rng = np.random.default_rng(3)
+    pieces = []
+    for silence, length in parts:
+        pieces += [np.zeros(int(silence * SAMPLE_RATE)), rng.uniform(0.05, 0.3, int(length * SAMPLE_RATE))]
+    return np.concatenate([*pieces, np.zeros(SAMPLE_RATE)]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "name", ["jfk.flac", "librivox_sense_0870.wav", "librivox_sense_0880.wav", "librivox_sense_0890.wav"]
+)
+def test_read_speech_is_recognised(transcribe: Callable[..., tuple[tuple[Line, ...], float]], name: str) -> None:
+    """Each recording by itself has at most a tenth of its words wrong."""
+    lines, _ = transcribe(name)
+    assert word_errors(REFERENCES[name.partition(".")[0]], lines) <= 0.1
+
+
+def test_synthetic_call_is_recognised(transcribe: Callable[..., tuple[tuple[Line, ...], float]]) -> None:
+    """At most a fifth of the words is wrong, and what is promised in it is a line of its own."""
+    lines, duration = transcribe("call_synthetic.mp3")
+    assert word_errors(REFERENCES["call_synthetic"], lines) <= 0.2
+    assert duration == pytest.approx(72.5, abs=0.1)
+    promise = "I will send the revised proposal to Maria by Friday afternoon."
+    assert min(word_errors(promise, [line]) for line in lines) <= 0.1
+
+
+def test_channels_become_speakers_with_their_turns(transcribe: Callable[..., tuple[tuple[Line, ...], float]]) -> None:
+    """Every turn's words are on its speaker's channel, within its times, and the turns are in order."""
+    turns = json.loads((DATA / "call_synthetic.json").read_text())
+    lines, _ = transcribe("call_synthetic_dual.mp4", kind="video", separate_channels=True)
+    assert [line.start for line in lines] == sorted(line.start for line in lines)
+    assert {line.speaker for line in lines} == {Speaker("Speaker 1"), Speaker("Speaker 2")}
+    for number, name in enumerate(("Anna", "Ben"), 1):
+        own = [line for line in lines if line.speaker == Speaker(f"Speaker {number}")]
+        said = [turn for turn in turns if turn["speaker"] == name]
+        assert word_errors(" ".join(turn["text"] for turn in said), own) <= 0.2
+        for turn in said:
+            inside = [line for line in own if turn["start"] - 0.7 <= line.start and line.end <= turn["end"] + 0.7]
+            assert word_errors(turn["text"], inside) <= 0.6, turn
+
+
+def test_words_are_in_order_inside_their_line(transcribe: Callable[..., tuple[tuple[Line, ...], float]]) -> None:
+    """Times never run backwards and no confidence is made up."""
+    for line in transcribe("call_synthetic.mp3")[0]:
+        assert " ".join(word.text for word in line.words).split() == line.text.split()
+        edges = [edge for word in line.words for edge in (word.start, word.end)]
+        assert edges == sorted(edges)
+        assert (line.start, line.end) == (edges[0], edges[-1])
+        assert all(word.confidence is None for word in line.words)
+
+
+def test_words_are_found_where_they_are_said(engine: MoonshineEngine) -> None:
+    """Silence put before a recording moves every word by as much."""
+    with (EXAMPLES / "librivox_sense_0890.wav").open("rb") as file:
+        speech = np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768
+
+    def words(lead: float) -> tuple[Word, ...]:
+        samples = np.concatenate([np.zeros(int(lead * SAMPLE_RATE), np.float32), speech])
+        return tuple(word for segment in engine.transcribe(blocks(samples), SpeechOptions()) for word in segment.words)
+
+    here, there = words(0.5), words(75.5)
+    assert [word.text for word in here] == [word.text for word in there]
+    assert [word.start + 75 for word in here] == pytest.approx([word.start for word in there], abs=0.25)
+
+
+@pytest.mark.parametrize("kind", ["silence", "hiss", "tone", "beeps"])
+def test_what_is_no_speech_gives_no_lines(transcribe: Callable[..., tuple[tuple[Line, ...], float]], kind: str) -> None:
+    """Nothing is heard where nobody speaks, and that is no error."""
+    sound = {
+        "silence": np.zeros(20 * SAMPLE_RATE, np.float32),
+        "hiss": np.random.default_rng(1).normal(0, 0.01, 20 * SAMPLE_RATE).astype(np.float32),
+        "tone": tone(20),
+        "beeps": np.concatenate([np.concatenate([tone(0.4, 800), np.zeros(9_600, np.float32)]) for _ in range(20)]),
+    }[kind]
+    lines, duration = transcribe(wav(sound))
+    assert lines == ()
+    assert duration == pytest.approx(20, abs=0.1)
+
+
+def test_other_languages_are_refused(transcribe: Callable[..., tuple[tuple[Line, ...], float]]) -> None:
+    """The model would answer in English whatever it hears."""
+    with pytest.raises(EngineError, match="de-DE"):
+        transcribe("jfk.flac", language="de-DE")
+
+
+def test_same_recording_gives_the_same_lines(engine: MoonshineEngine) -> None:
+    """Recognition depends on the input alone, not on what came before."""
+
+    def once() -> tuple[Line, ...]:
+        with (EXAMPLES / "jfk.flac").open("rb") as file:
+            return transcribe_recording(file, SpeechOptions(), engine, RuleLanguage().split)[0]
+
+    assert once() == once()
+
+
+def test_unknown_engine_is_named() -> None:
+    """A name that no package offers is a matter of configuration."""
+    with pytest.raises(ConfigurationError, match="no speech engine 'parrot'"):
+        load_speech("parrot:/somewhere")
+
+
+def test_missing_model_is_named(tmp_path: Path) -> None:
+    """A folder without a model says what should be in it."""
+    with pytest.raises(ConfigurationError, match=r"encoder_model\.ort"):
+        load_speech(f"moonshine:{tmp_path}")
+
+
+def test_passages_hold_all_speech_once() -> None:
+    """Every loud sample is in exactly one stretch, whatever the size of the blocks and wherever windows end."""
+    sound = pattern((0.5, 3), (0.7, 20), (0.3, 27), (4, 8), (1, 40), (0.4, 1), (30, 2), (0.6, 50))
+    for size in (1_000, SAMPLE_RATE, 70 * SAMPLE_RATE):
+        seen = np.zeros(len(sound), int)
+        for passage in find_passages(blocks(sound, size), loud_parts):
+            assert passage.duration <= LONGEST_PASSAGE + 1
+            for stretch in passage.stretches:
+                at = round(stretch.start * SAMPLE_RATE)
+                assert np.array_equal(stretch.samples, sound[at : at + len(stretch.samples)])
+                seen[at : at + len(stretch.samples)] += 1
+        assert seen.max() == 1
+        assert seen[sound > 0.01].min() == 1
+
+
+def test_silence_is_not_kept() -> None:
+    """Long pauses are left out, clicks and digital silence are no speech."""
+    sound = pattern((1, 3), (20, 3), (20, 0.05))
+    kept = sum(len(stretch.samples) for stretch in find_stretches(blocks(sound), loud_parts)) / SAMPLE_RATE
+    assert 6.0 <= kept <= 8.0
+    assert list(find_stretches(blocks(np.zeros(SAMPLE_RATE, np.float32)), lambda _: [(0.0, 1.0)])) == []
+
+
+def test_at_most_a_minute_or_so_is_held() -> None:
+    """The detector never sees more than a window and what the one before left over."""
+    longest = 0
+
+    def detect(samples: np.ndarray) -> list[tuple[float, float]]:
+        nonlocal longest
+        longest = max(longest, len(samples))
+        return loud_parts(samples)
+
+    for _ in find_passages(blocks(pattern(*[(0.5, 12)] * 40)), detect):
+        continue
+    assert longest <= 62 * SAMPLE_RATE
+
+
+def test_times_of_a_passage_are_placed_in_the_recording() -> None:
+    """What crosses a seam stays on the side where most of it lies."""
+    passage = Passage((Stretch(10.0, np.zeros(2 * SAMPLE_RATE)), Stretch(50.0, np.zeros(SAMPLE_RATE))))
+    assert passage.seams == [(2.0, 38.0)]
+    assert passage.placed(0.5, 1.0) == (10.5, 11.0)
+    assert passage.placed(1.7, 2.1) == (11.7, 12.0)
+    assert passage.placed(1.9, 2.9) == (50.0, 50.9)
+
+
+def test_halves_hold_the_whole() -> None:
+    """A passage is cut between stretches near its middle, else inside one, where it is quietest."""
+    sound = np.ones(3 * SAMPLE_RATE, np.float32)
+    sound[20_000:21_600] = 0
+    left, right = Passage((Stretch(5.0, sound),)).halves()
+    assert np.array_equal(np.concatenate([left.samples, right.samples]), sound)
+    assert 20_000 <= len(left.samples) <= 21_600
+    assert right.stretches[0].start == pytest.approx(5.0 + len(left.samples) / SAMPLE_RATE)
+    three = Passage(tuple(Stretch(at, sound) for at in (0.0, 4.0, 9.0)))
+    assert [len(half.stretches) for half in three.halves()] == [2, 1]
+
+
+def test_output_that_cannot_be_speech_is_known() -> None:
+    """Loops, floods and near silence are, ordinary sentences and short repetitions are not."""
+    assert is_degenerate("thank you " * 5, 10)
+    assert is_degenerate(" ".join(map(str, range(200))), 20)
+    assert is_degenerate("Well.", 20)
+    assert not is_degenerate("No, no, no, no, we will not do that again.", 4)
+    assert not is_degenerate("", 3)
+    assert not is_degenerate("The garden was quiet and nobody came to the door until the evening.", 5)
+
+
+def test_loops_are_said_once() -> None:
+    """Of a loop one round stays, with its punctuation; what is around it is untouched."""
+    assert without_loops("Well, " + "and then, " * 9 + "it ended.") == "Well, and then, it ended."
+    assert without_loops("No, no, no, it is fine.") == "No, no, no, it is fine."
+
+
+def test_words_without_times_share_the_gap() -> None:
+    """By length between known neighbours, in order and within the stretch."""
+    assert fill_gaps(["a", "bbb"], [None, None], 6.0) == [(0.0, 2.0), (2.0, 6.0)]
+    assert fill_gaps(["a", "b", "c"], [(0.0, 1.0), None, (3.0, 4.0)], 5.0)[1] == (1.0, 3.0)
+    squeezed = fill_gaps(["a", "b", "c"], [(0.0, 1.0), None, (1.0, 2.0)], 5.0)
+    assert squeezed == [(0.0, 0.5), (0.5, 1.0), (1.0, 2.0)]
+
+
+def test_alignment_survives_wrong_and_unknown_words() -> None:
+    """Text that does not fit the sound still gets ordered times within it."""
+    with (EXAMPLES / "librivox_sense_0880.wav").open("rb") as file:
+        speech = np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768
+    aligner = Aligner()
+    texts = ("He was not an ill-disposed young man.", "He was Xyzzq not an 42 umbrella young man.", "Qqq.", "a " * 90)
+    starts = {}
+    for text in texts:
+        words = text.split()
+        times = aligner.align(words, speech)
+        edges = [edge for time in times for edge in time]
+        assert len(times) == len(words)
+        assert edges == sorted(edges)
+        assert edges[0] >= 0
+        assert edges[-1] <= len(speech) / SAMPLE_RATE + 1e-6
+        starts[text] = dict(zip(words, times, strict=True))
+    right, wrong = starts[texts[0]], starts[texts[1]]
+    assert wrong["young"][0] == pytest.approx(right["young"][0], abs=0.1)
+
+
+def test_words_on_the_wrong_side_of_a_long_pause_are_moved() -> None:
+    """The end of a sentence near a long pause is where the pause is; near a short one nothing is touched."""
+    words = ["Yes.", "We", "do", "agree."]
+    times = [(0.0, 0.6), (0.6, 0.8), (1.2, 1.5), (1.5, 2.0)]
+    assert mend_seams(words, times, [(1.0, 0.5)], 2.0) == times
+    mended = mend_seams(words, times, [(1.0, 5.0)], 2.0)
+    assert [start >= 1.0 for start, _ in mended] == [False, True, True, True]
+    words = ["We", "do.", "Yes,", "fine."]
+    times = [(0.0, 0.9), (1.1, 1.3), (1.3, 1.5), (1.5, 2.0)]
+    mended = mend_seams(words, times, [(1.0, 5.0)], 2.0)
+    assert [end <= 1.0 for _, end in mended] == [True, True, False, False]
+
+
+class Scripted:
+    """A speech engine that has heard it all before."""
+
+    def __init__(self, *segments: Segment) -> None:
+        self._segments = segments
+
+    def supports(self, language: str) -> bool:
+        """Every language."""
+        return True
+
+    def transcribe(self, blocks: Iterator[np.ndarray], options: SpeechOptions) -> Iterator[Segment]:
+        """The script, once the sound is consumed."""
+        for _ in blocks:
+            continue
+        yield from self._segments
+
+
+def scripted(*segments: Segment, **options: object) -> tuple[Line, ...]:
+    """Lines of a stereo recording in which each channel says *segments*."""
+    data = wav(tone(2.0, 300), tone(2.0, 900))
+    split = RuleLanguage().split
+    return transcribe_recording(io.BytesIO(data), SpeechOptions(**options), Scripted(*segments), split)[0]  # type: ignore[arg-type]
+
+
+def test_segments_without_word_times_share_theirs_by_length() -> None:
+    """An engine that knows no word times still gives lines with times."""
+    lines = scripted(Segment("Aaa bbb. Ccc ddd.", 1.0, 5.0))
+    assert [line.text for line in lines] == ["Aaa bbb.", "Ccc ddd."]
+    assert lines[0].start == 1.0
+    assert lines[0].end == pytest.approx(lines[1].start)
+    assert lines[1].end == pytest.approx(5.0)
+
+
+def test_sentence_across_a_short_pause_is_one_line() -> None:
+    """Segments are joined where the first does not end a sentence and the next follows soon."""
+    first, soon, late = Segment("we will meet", 0, 1), Segment("in the hall.", 1.5, 2), Segment("in the hall.", 8, 9)
+    assert [line.text for line in scripted(first, soon)] == ["we will meet in the hall."]
+    assert [line.text for line in scripted(first, late)] == ["we will meet", "in the hall."]
+
+
+def test_channels_are_named_as_asked() -> None:
+    """A name for one channel leaves the other its number; lines of both are merged by time."""
+    names = {"separate_channels": True, "channel_speakers": {1: Speaker("Rosa", "rosa@example.org")}}
+    lines = scripted(Segment("One.", 0, 1), Segment("Two.", 2, 3), **names)
+    assert [(line.text, line.speaker and line.speaker.name) for line in lines] == [
+        ("One.", "Speaker 1"),
+        ("One.", "Rosa"),
+        ("Two.", "Speaker 1"),
+        ("Two.", "Rosa"),
+    ]
+    assert {line.speaker for line in scripted(Segment("One.", 0, 1))} == {None}
