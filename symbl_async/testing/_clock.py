@@ -65,7 +65,7 @@ _TURNS = 20
 
 
 async def _settle() -> None:
-    # Most of what a timer starts is over after a few turns of the loop; anyio waits a tenth of a second where it is not.
+    # Most of what a timer starts is over after a few turns of the loop; where it is not, anyio waits for real time.
     for _ in range(_TURNS):
         await anyio.lowlevel.checkpoint()
     await anyio.wait_all_tasks_blocked()
