@@ -12,9 +12,10 @@ A map of the package; imports point up only::
     cli, server, testing, _local   edges: command line, embedded server, test support
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING
 
+from ._lazy import lazy
 from ._version import __version__
 from .errors import (
     APIError,
@@ -131,15 +132,7 @@ _HOMES = {
     "run": "._run",
 }
 
+__getattr__, __dir__ = lazy(__name__, _HOMES, __all__)
 
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return __all__
+# Whoever wants to see what the package and its embedded server log adds a handler; nothing is printed uninvited.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -44,6 +44,7 @@ from .errors import (
     SymblError,
     TransportError,
 )
+from .models._parameters import check_params
 from .models.job import Job
 from .models.submission import AudioSubmission, Submission, TextSubmission, VideoSubmission, is_url
 
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from .client import SymblClient
 
 _END: Any = object()
+
+_OF_UPLOADS = frozenset({"content_type", "on_progress"})
 
 _READY = 16
 """Outcomes that may wait for the consumer beyond the jobs under way."""
@@ -189,6 +192,7 @@ class Batch:
                 raise InvalidInputError(f"{name} must be greater than 0 seconds, not {value!r}")
         self._job_timeout = job_timeout
         self._timeout = timeout
+        check_params("media", {name: value for name, value in params.items() if name not in _OF_UPLOADS})
         self._params = params
         self._start = start
         self._submit_to_client = submit

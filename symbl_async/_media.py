@@ -66,6 +66,18 @@ def upload_type(kind: Literal["audio", "video"], source: Source, content_type: s
     return AUDIO_SUFFIXES.get(suffix)
 
 
+def matches(content_type: str, head: bytes) -> bool:
+    """Tell whether a file that begins with *head* is what *content_type* says; types without a signature match.
+
+    A wrong name is common, and a server that compares type and content refuses what it could have read.
+    """
+    if content_type == "audio/wav":
+        return head[:4] in (b"RIFF", b"RF64", b"RIFX") and head[8:12] == b"WAVE"
+    if content_type == "audio/mpeg":
+        return head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0)
+    return True
+
+
 def kind_of(name: str) -> Kind | None:
     """Tell by its suffix whether a path, or the path of a URL, is text, audio or video; ``None`` for none of them."""
     try:
@@ -100,13 +112,28 @@ async def make_submission(item: Submission | StrPath | Messages, params: Mapping
             return TextSubmission(await read_messages(Path(name)), **_text_params(params))
         if is_url(name):
             raise InvalidInputError(
-                f"{name} does not tell audio from video: use AudioSubmission(...) or VideoSubmission(...)"
+                f"{name.partition('?')[0]} does not tell audio from video by its name: use client.audio.submit_url or "
+                "client.video.submit_url, and in a batch AudioSubmission(url) or VideoSubmission(url)"
             )
+        await anyio.to_thread.run_sync(_check_place, name)
         raise InvalidInputError(
             f"{name} is of no kind that can be submitted by its name: .txt, .json, .mp4 or audio "
             f"({', '.join(AUDIO_SUFFIXES)}); a sentence goes into a list, ['...']"
         )
     return TextSubmission(item, **_text_params(params))
+
+
+def _check_place(name: str) -> None:
+    """Say what is wrong with a path that no kind can be told of, if something is."""
+    path = Path(name)
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError):
+        raise InvalidInputError(f"{name!r} is no path on this system") from None
+    if is_folder:
+        raise InvalidInputError(f"{name} is a directory, not a file; list a folder with find_media()")
+    if not exists:
+        raise InvalidInputError(f"{name} does not exist")
 
 
 async def read_messages(path: Path) -> Messages:

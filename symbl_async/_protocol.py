@@ -348,7 +348,10 @@ def status_error(request: Request, reply: Reply) -> APIError | UnexpectedRespons
         return unexpected(request, reply, _redirect_text(reply))
     cls = _STATUS_ERRORS.get(reply.status, ServerError if reply.status >= 500 else APIError)
     said = _server_message(reply)
-    parts = [f"{request.method} {request.path} was answered with {reply.status}", said or _ADVICE.get(reply.status)]
+    advice = _ADVICE.get(reply.status)
+    # What a server says of refused credentials never says where they come from.
+    told = f"{said} ({advice})" if said and reply.status == 401 else said or advice
+    parts = [f"{request.method} {request.path} was answered with {reply.status}", told]
     return cls(
         ": ".join(part for part in parts if part),
         status=reply.status,

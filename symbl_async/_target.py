@@ -14,8 +14,9 @@ from ._transport.token import Secret
 from .errors import ConfigurationError
 
 _NO_SERVER = (
-    "no server is named: pass base_url or set SYMBL_BASE_URL. To work without one, use SymblClient.local(), or start a "
-    "server with `symbl-async serve` (both need pip install 'symbl_async[local]')"
+    "no server is named: pass base_url (--base-url) or set SYMBL_BASE_URL. To work without one, use "
+    "SymblClient.local() (--local), or start a server with `symbl-async serve` "
+    "(both need pip install 'symbl_async[local]')"
 )
 _NO_CREDENTIALS = (
     "no credentials are named: pass app_id and app_secret, or access_token, or set SYMBL_APP_ID and SYMBL_APP_SECRET, "
@@ -60,10 +61,12 @@ def read_target(
     base_url = base_url or os.environ.get("SYMBL_BASE_URL")
     if not base_url:
         raise ConfigurationError(_NO_SERVER)
-    if not (app_id or app_secret or access_token):
-        app_id = os.environ.get("SYMBL_APP_ID")
-        app_secret = os.environ.get("SYMBL_APP_SECRET") or _secret_file()
-        access_token = os.environ.get("SYMBL_ACCESS_TOKEN")
+    if not access_token:
+        # An explicit token needs nothing else; half a pair is completed from the environment.
+        given = bool(app_id or app_secret)
+        app_id = app_id or os.environ.get("SYMBL_APP_ID")
+        app_secret = app_secret or os.environ.get("SYMBL_APP_SECRET") or _secret_file()
+        access_token = None if given else os.environ.get("SYMBL_ACCESS_TOKEN")
     if bool(app_id) != bool(app_secret):
         missing = "app_secret (SYMBL_APP_SECRET)" if app_id else "app_id (SYMBL_APP_ID)"
         raise ConfigurationError(f"the credentials are not complete: {missing} is missing")

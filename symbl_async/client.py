@@ -34,7 +34,7 @@ from ._target import Target, read_target
 from ._transport.calls import Call, Calls
 from ._transport.http import ConnectorFactory, HttpTransport, Transport
 from ._transport.session import Session, open_session
-from ._transport.source import BytesSource, OpenableSource, openable
+from ._transport.source import BytesSource, OpenableSource, openable, read_head
 from ._version import __version__
 from .errors import ClientStateError, InvalidInputError
 from .models._parameters import check_id
@@ -525,7 +525,7 @@ class SymblClient:
 
     async def _submit(self, submission: Submission, call: Call | None = None) -> JobHandle:
         parts = self._open_parts()
-        request, source = _request_for(submission, parts.readers)
+        request, source = await _request_for(submission, parts.readers)
         on_progress = None if isinstance(submission, TextSubmission) else submission.on_progress
         record = await parts.submitter.submit(
             request, source, append_to=submission.append_to, on_progress=on_progress, call=call
@@ -569,7 +569,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> tuple[Request, OpenableSource]:
+async def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> tuple[Request, OpenableSource]:
     """Return what goes on the wire for *submission*: the request and the source of its body."""
     if isinstance(submission, TextSubmission):
         return _with_json(build_text(submission.messages, submission.params, submission.append_to))
@@ -578,9 +578,13 @@ def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> tuple[R
         return _with_json(build_media_url(kind, submission.url, submission.params, submission.append_to))
     source = submission.source
     assert source is not None  # noqa: S101 - a media submission has a source or a URL
-    from ._media import upload_type
+    from ._media import matches, upload_type
 
     content_type = upload_type(kind, source, submission.content_type)
+    if content_type is not None and submission.content_type is None and isinstance(source, str | os.PathLike):
+        # Only the name says so. Where the content does not, nothing is declared and the server looks for itself.
+        head = await read_head(source, readers)
+        content_type = content_type if head is None or matches(content_type, head) else None
     request = build_media_file(kind, submission.params, content_type, submission.append_to)
     return request, openable(source, readers)
 

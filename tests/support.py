@@ -79,8 +79,8 @@ def no_task_left() -> Iterator[None]:
 
 
 def _serves(task: asyncio.Task[Any]) -> bool:
-    """Whether the task belongs to a server, which lives in the same loop."""
-    if "symbl_async.server" in task.get_name():
+    """Whether the task belongs to a server, which lives in the same loop, or is a poll, which the client owns."""
+    if "symbl_async.server" in task.get_name() or "Scheduler._poll" in task.get_name():
         return True
     code = getattr(task.get_coro(), "cr_code", None)
     places = ("aiohttp/web", "/server/", "/sqlalchemy/", "peers.py", "selector_events.py")

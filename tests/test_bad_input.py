@@ -125,22 +125,29 @@ async def test_cut_video_fails_with_a_reason(client: SymblClient, tmp_path: Path
     assert "failed: " in await reason(await client.video.submit(path))
 
 
-async def test_text_named_mp3_is_refused(client: SymblClient, tmp_path: Path) -> None:
-    """The server compares the type with the content."""
+async def test_text_named_mp3_fails_as_text(client: SymblClient, tmp_path: Path) -> None:
+    """The name is not taken at its word, and the reason says what the file is; a declared type is compared with it."""
     path = tmp_path / "notes.mp3"
     path.write_text("These are words, not sounds.", "utf-8")
+    assert "text" in await reason(await client.audio.submit(path))
     with pytest.raises(APIError, match="audio/mpeg") as caught:
-        await client.audio.submit(path)
+        await client.audio.submit(path, content_type="audio/mpeg")
     assert caught.value.status == 400
+
+
+async def test_recording_with_the_wrong_name_is_processed(client: SymblClient, tmp_path: Path) -> None:
+    """A wav that is called mp3 is a recording all the same."""
+    path = tmp_path / "really_wav.mp3"
+    path.write_bytes(SPEECH.read_bytes())
+    conversation = await (await client.audio.submit(path)).wait(timeout=100)
+    assert await conversation.messages()
 
 
 async def test_playlist_named_mp3_reaches_no_other_file(client: SymblClient, tmp_path: Path) -> None:
     """Even where its type is not declared, what it names is not opened."""
     path = tmp_path / "list.mp3"
     path.write_text(f"ffconcat version 1.0\nfile {SPEECH}\n", "utf-8")
-    with pytest.raises(APIError):
-        await client.audio.submit(path)
-    handle = await client.audio.submit(path.read_bytes())
+    handle = await client.audio.submit(path)
     assert "failed: " in await reason(handle)
     assert handle.conversation_id is not None
     assert await client.conversation(handle.conversation_id).messages() == ()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from symbl_async import __version__
@@ -67,8 +68,8 @@ async def test_process_prints_and_writes_results(server: TestServer, tmp_path: P
 
 async def test_bad_input_does_not_stop_the_others(server: TestServer, tmp_path: Path) -> None:
     """The exit status is 1, every failed input is named on stderr with its reason, the good one is done."""
-    wrong = tmp_path / "notes.mp3"
-    wrong.write_text("only words", "utf-8")
+    wrong = tmp_path / "empty.mp3"
+    wrong.touch()
     status, stdout, stderr = await run(
         server, "process", str(wrong), str(tmp_path / "absent.wav"), str(MEDIA / "jfk.flac"), "--quiet"
     )
@@ -93,7 +94,7 @@ async def test_folder_is_walked_and_what_is_skipped_is_said(server: TestServer, 
 async def test_unknown_parameter_is_refused_before_anything_is_sent(server: TestServer) -> None:
     """A misspelt parameter ends with its name and the nearest known one."""
     status, stdout, stderr = await run(server, "process", str(MEDIA / "jfk.flac"), "--param", "langage_code=en-US")
-    assert status == 1
+    assert status == 2
     assert stdout == ""
     assert "did you mean language_code?" in stderr
     assert not [entry for entry in server.ledger if entry.operation == "submit_audio"]
@@ -146,6 +147,7 @@ async def test_failed_job_is_told_with_its_reason(tmp_path: Path) -> None:
         (["status", "x", "--bogus"], "Unknown option"),
         (["status", "x"], "SYMBL_BASE_URL"),
         (["process", "x.wav"], "symbl-async serve"),
+        (["process", "x.wav", "--out", __file__], "cannot be a folder"),
     ],
 )
 async def test_misuse_exits_with_2_and_says_what_to_do(arguments: list[str], said: str) -> None:
@@ -161,13 +163,52 @@ async def test_wrong_credentials_and_absent_server_are_readable(server: TestServ
     """Neither shows a traceback; the secret is not shown."""
     env = environment(server) | {"SYMBL_APP_SECRET": "canary-3141"}
     done = await anyio.run_process([sys.executable, "-m", "symbl_async", "status", "x"], env=env, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert b"401" in done.stderr
+    assert b"SYMBL_APP_SECRET" in done.stderr
     assert b"canary-3141" not in done.stderr + done.stdout
     env["SYMBL_BASE_URL"] = "http://127.0.0.1:1"
     done = await anyio.run_process([sys.executable, "-m", "symbl_async", "status", "x"], env=env, check=False)
     assert done.returncode == 1
     assert b"nothing answers at 127.0.0.1:1" in done.stderr
+
+
+async def test_same_names_stay_traceable(server: TestServer, tmp_path: Path) -> None:
+    """Two inputs of one name give two files, each of which says where it comes from."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.wav").write_bytes((MEDIA / "librivox_sense_0880.wav").read_bytes())
+    out = tmp_path / "out"
+    status, _, stderr = await run(server, "process", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(out))
+    assert status == 0, stderr
+    sources = {json.loads(path.read_text("utf-8"))["source"] for path in out.glob("x.wav*.json")}
+    assert sources == {str(tmp_path / "a" / "x.wav"), str(tmp_path / "b" / "x.wav")}
+
+
+async def test_misspelt_folder_does_not_exist(server: TestServer, tmp_path: Path) -> None:
+    """The message is about the path, not about its suffix."""
+    status, _, stderr = await run(server, "process", str(tmp_path / "recordngs"))
+    assert status == 1
+    assert "does not exist" in stderr
+
+
+async def test_interrupted_run_says_what_is_done(tmp_path: Path) -> None:
+    """After Ctrl-C the report is there and the count is printed."""
+    out = tmp_path / "out"
+    async with serve(job_seconds=0) as server:
+        server.hold()
+        command = [sys.executable, "-m", "symbl_async", "process", str(MEDIA / "jfk.flac"), "--out", str(out)]
+        async with await anyio.open_process(command, env=environment(server), stdout=subprocess.DEVNULL) as process:
+            assert process.stderr is not None
+            with anyio.fail_after(60):
+                while not [entry for entry in server.ledger if entry.job_id is not None]:
+                    await anyio.lowlevel.checkpoint()
+                process.send_signal(signal.SIGINT)
+                said = b"".join([part async for part in process.stderr])
+                assert await process.wait() == 130
+    assert b"0 of 1 completed" in said
+    assert b"Traceback" not in said
+    assert json.loads((out / "report.json").read_text("utf-8"))["submitted"] == 1
 
 
 async def test_version_and_help() -> None:

@@ -172,7 +172,6 @@ def parse_handle(text: str) -> tuple[str, str, str | None]:
 
 def failure_text(job: Job) -> str:
     """Say that *job* failed, with the reason where the server gives one."""
-    reason = job.extra.get("message")
-    if isinstance(reason, str) and reason:
-        return f"job {job.id} failed: {reason}"
+    if job.reason:
+        return f"job {job.id} failed: {job.reason}"
     return f"job {job.id} failed; the API gives no reason: look at the server's log"

@@ -80,6 +80,24 @@ def openable(source: Source, executor: Executor) -> OpenableSource:
     )
 
 
+async def read_head(path: str | os.PathLike[str], executor: Executor) -> bytes | None:
+    """Return the first bytes of a regular file; ``None`` where there is none: opening it for sending will say why."""
+
+    def read() -> bytes | None:
+        try:
+            descriptor = _open_nonblocking(os.fspath(path), os.O_RDONLY)
+        except (OSError, ValueError):
+            return None
+        try:
+            return os.read(descriptor, 16) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    return await _in_thread(read, executor)
+
+
 class BytesSource:
     """Bytes in memory."""
 

@@ -11,7 +11,7 @@ from cyclopts import App
 from rich.console import Console
 
 from .._version import __version__
-from ..errors import ConfigurationError, InvalidInputError, SymblError
+from ..errors import AuthenticationError, ConfigurationError, InvalidInputError, SymblError
 from . import process, serve, steps
 from .target import complete_local
 
@@ -44,7 +44,7 @@ def run_command(arguments: Sequence[str]) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         status = make_app()(complete_local(arguments))
-    except (ConfigurationError, InvalidInputError) as error:
+    except (AuthenticationError, ConfigurationError, InvalidInputError) as error:
         return _complain(error, 2)
     except SymblError as error:
         return _complain(error, 1)

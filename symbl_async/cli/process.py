@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import anyio
 from cyclopts import Parameter
 
-from .._batch import Outcome, source_name
+from .._batch import BatchReport, Outcome, source_name
 from .._media import find_media
 from ..errors import InvalidInputError
 from ..models.submission import is_url
@@ -27,9 +27,7 @@ async def process(
     local: Local = None,
     base_url: BaseUrl = None,
     out: Annotated[Path | None, Parameter(help="Folder to write results and report.json to.")] = None,
-    format: Annotated[
-        str, Parameter(metavar="md,srt,json", help="What to write to --out.")
-    ] = "md,json",
+    format: Annotated[str, Parameter(metavar="md,srt,json", help="What to write to --out.")] = "md,json",
     fetch: Annotated[str, Parameter(metavar="NAME,...", help="Results to read.")] = _FETCH,
     pattern: Annotated[str, Parameter(help="Which files of a folder to take.")] = "**/*",
     param: Params = None,
@@ -57,23 +55,36 @@ async def process(
     params = read_params(param)
     names = Names()
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
+        _make_folder(out)
     async with open_client(base_url, local) as client:
         batch = client.batch(inputs, fetch=_names(fetch), job_timeout=job_timeout, **params)
-        with Progress(len(inputs), quiet=quiet) as progress:
-            async with batch:
-                async for outcome in batch:
-                    progress.done(source_name(outcome.source), outcome)
-                    if outcome.ok:
-                        await _write(outcome, names, out, formats)
-    report = batch.report
+        try:
+            with Progress(len(inputs), quiet=quiet) as progress:
+                async with batch:
+                    async for outcome in batch:
+                        progress.done(source_name(outcome.source), outcome)
+                        if outcome.ok:
+                            await _write(outcome, names, out, formats)
+        finally:
+            # Also when interrupted: what is done is done, and should be known.
+            _sum_up(batch.report, len(inputs), out, quiet=quiet)
+    return 0 if batch.report.ok else 1
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"--out {out} cannot be a folder: {error.strerror or error}") from None
+
+
+def _sum_up(report: BatchReport, inputs: int, out: Path | None, *, quiet: bool) -> None:
     if out is not None:
-        await anyio.Path(out / "report.json").write_text(report.to_json() + "\n", "utf-8")
+        (out / "report.json").write_text(report.to_json() + "\n", "utf-8")
     for name, error in report.failures:
         sys.stderr.write(f"failed: {name}: {error}\n")
     if not quiet:
-        sys.stderr.write(f"{report.completed} of {report.inputs} completed in {report.seconds:.1f} s\n")
-    return 0 if report.ok else 1
+        sys.stderr.write(f"{report.completed} of {inputs} completed in {report.seconds:.1f} s\n")
 
 
 class Names:
@@ -94,8 +105,8 @@ class Names:
 
 
 async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequence[str]) -> None:
-    name = names.name(outcome.source)
-    text = render.markdown(name, outcome.results)
+    name, source = names.name(outcome.source), source_name(outcome.source)
+    text = render.markdown(name if source.endswith(name) else source, outcome.results)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
     if out is None:
@@ -107,7 +118,7 @@ async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequ
             content = render.srt(outcome.results.get("messages", ()))
         else:
             conversation = outcome.conversation.id if outcome.conversation else None
-            content = render.json_line({"source": name, "conversation_id": conversation, **outcome.results})
+            content = render.json_line({"source": source, "conversation_id": conversation, **outcome.results})
         await anyio.Path(out / f"{name}.{kind}").write_text(content, "utf-8")
 
 

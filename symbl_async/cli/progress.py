@@ -43,6 +43,9 @@ class Progress:
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
+        elif not self._quiet:
+            sys.stderr.write(f"processing {self._total} {'input' if self._total == 1 else 'inputs'}\n")
+            sys.stderr.flush()
         return self
 
     def __exit__(

@@ -11,6 +11,11 @@ import msgspec
 
 from ..models import ConversationMessage
 
+_PARAGRAPH = 30.0
+"""Seconds after which somebody who speaks on gets a new paragraph."""
+
+_NOTHING = "There are no messages; while its job runs they are not there yet."
+
 _HEADINGS = {
     "action_items": "Action items",
     "follow_ups": "Follow-ups",
@@ -48,7 +53,10 @@ def markdown(title: str, results: Mapping[str, Any]) -> str:
     if "transcript" in results:
         parts.append(str(results["transcript"]))
     if "messages" in results:
-        parts += ["## Transcript", "\n\n".join(_turns(results["messages"])) or "No speech was found."]
+        parts += [
+            "## Transcript",
+            "\n\n".join(_turns(results["messages"])) or _NOTHING,
+        ]
     for name, heading in _HEADINGS.items():
         if name in results:
             parts += [f"## {heading}", "\n".join(_bullets(results[name])) or "None."]
@@ -68,12 +76,13 @@ def srt(messages: Iterable[ConversationMessage]) -> str:
 
 
 def _turns(messages: Iterable[ConversationMessage]) -> list[str]:
-    """Join the messages of one speaker that follow each other."""
+    """Join the messages of one speaker that follow each other, into paragraphs of a readable length."""
     turns: list[tuple[str, float, list[str]]] = []
     for message in messages:
         who = (message.speaker.name or "") if message.speaker else ""
-        if not turns or turns[-1][0] != who:
-            turns.append((who, message.time_offset or 0.0, []))
+        start = message.time_offset or 0.0
+        if not turns or turns[-1][0] != who or start - turns[-1][1] >= _PARAGRAPH:
+            turns.append((who, start, []))
         turns[-1][2].append(message.text)
     return [f"[{_clock(start)}] " + (f"**{who}:** " if who else "") + " ".join(texts) for who, start, texts in turns]
 
@@ -86,7 +95,7 @@ def _bullets(items: Iterable[Any]) -> list[str]:
         if assignee is not None and assignee.name:
             notes.append(f"for {assignee.name}")
         if getattr(item, "due_by", None) is not None:
-            notes.append(f"due {item.due_by:%Y-%m-%d %H:%M}")
+            notes.append(f"due {item.due_by:%Y-%m-%d %H:%M %Z}")
         lines.append(f"- {item.text}" + (f" ({', '.join(notes)})" if notes else ""))
     return lines
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from .._jobs.handle import JobHandle
 from .._media import make_submission
-from ..errors import InvalidInputError, JobError
+from ..errors import InvalidInputError, JobError, NotFoundError
 from ..models.job import Job
 from . import render
 from .target import BaseUrl, Params, open_client, read_params
@@ -47,10 +47,15 @@ async def status(*jobs: str, base_url: BaseUrl = None) -> int:
         jobs: Job ids.
     """
     _check_some(jobs)
+    known = True
     async with open_client(base_url, None) as client:
         for job_id in jobs:
-            _print_job(await client.jobs.get(job_id))
-    return 0
+            try:
+                _print_job(await client.jobs.get(job_id))
+            except NotFoundError as error:
+                sys.stderr.write(f"symbl-async: {error}\n")
+                known = False
+    return 0 if known else 1
 
 
 async def wait(
@@ -87,7 +92,7 @@ async def show(
     async with open_client(base_url, None) as client:
         reference = client.conversation(conversation)
         if format == "srt":
-            sys.stdout.write(str(await reference.transcript("srt")))
+            sys.stdout.write(str(await reference.transcript("srt")).rstrip("\n") + "\n")
             return 0
         results = await reference.fetch("messages", "members", "action_items", "follow_ups", "questions", "topics")
         details = await reference.get()
@@ -113,7 +118,7 @@ def _print_job(job: Job) -> None:
         data["conversation_id"] = job.conversation_id
     if isinstance(job.error, JobError):
         data["error"] = str(job.error)
-    elif "message" in job.extra:
-        data["error"] = job.extra["message"]
+    elif job.reason:
+        data["error"] = job.reason
     sys.stdout.write(render.json_line(data))
     sys.stdout.flush()

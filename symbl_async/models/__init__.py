@@ -1,7 +1,8 @@
 """The wire vocabulary as frozen attrs classes: what is submitted, what a job is, what a conversation holds."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy
 
 if TYPE_CHECKING:
     from ._inputs import ChannelMetadata, Entity, Message, Stream, Tracker
@@ -88,15 +89,4 @@ _HOMES = {
     "Word": ".conversation",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import a public name on first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_HOMES[name], __name__), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return __all__
+__getattr__, __dir__ = lazy(__name__, _HOMES, __all__)

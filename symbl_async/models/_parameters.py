@@ -45,7 +45,7 @@ def check_url(value: object, what: str = "url") -> str:
     except ValueError:
         host, parts = None, None
     if parts is None or parts.scheme.lower() not in {"http", "https"} or not host or re.search(r"\s", text):
-        raise InvalidInputError(f"{what} must be an absolute http or https URL such as https://media.example.com/a.wav")
+        raise InvalidInputError(f"{what} must be an absolute http or https URL, not {_shown(text.partition('?')[0])}")
     if parts.username is not None or parts.password is not None:
         raise InvalidInputError(f"{what} must not carry a user name or password")
     return text

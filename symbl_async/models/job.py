@@ -42,8 +42,8 @@ class Job:
         id: The job's id, opaque.
         status: A ``JobStatus``, or the raw text of a status this version does not know.
         conversation_id: Conversation the job belongs to, when known to this client.
-        error: Why the job did not complete, for jobs that a watcher yields: ``JobFailedError``, ``JobLostError`` or
-            ``JobTimeoutError``; ``None`` otherwise.
+        error: For jobs that a watcher yields without their end being known: ``JobLostError`` or ``JobTimeoutError``.
+            ``None`` otherwise, for failed jobs too: those did end.
         extra: Members of the answer that have no attribute here.
     """
 
@@ -57,6 +57,12 @@ class Job:
     def terminal(self) -> bool:
         """True when the service will not change the status any more."""
         return self.status in TERMINAL
+
+    @property
+    def reason(self) -> str | None:
+        """Why the job failed, from servers that say so; the API as documented gives no reason."""
+        message = self.extra.get("message")
+        return message if isinstance(message, str) and message else None
 
     @property
     def ok(self) -> bool:

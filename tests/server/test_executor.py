@@ -207,6 +207,14 @@ async def test_text_needs_no_speech_packages(
         assert said(await pool.run(text("It still works."), None)) == "It still works."
 
 
+async def test_unknown_engine_fails_the_recording_alone(media: Path) -> None:
+    """A setting that names no engine is the reason of the job; text goes on."""
+    async with workers(speech="nonesuch") as pool:
+        with pytest.raises(EngineError, match="no speech engine 'nonesuch'"):
+            await pool.run(Task("a-job", LANGUAGE, speech=SpeechOptions()), media)
+        assert said(await pool.run(text("It works."), None)) == "It works."
+
+
 async def test_playlist_named_mp3_reaches_no_other_file(tmp_path: Path) -> None:
     """The job fails with a reason, and nothing of the file that it names is recognised."""
     path = tmp_path / "song.mp3"

@@ -42,11 +42,6 @@ class Aligner:
             dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
             lm=None,
             samprate=SAMPLE_RATE,
-            # Narrower by default, which loses the right path where a word was recognised wrongly: in two calls 7 of 144
-            # words then came out seconds away.
-            beam=1e-80,
-            pbeam=1e-80,
-            wbeam=1e-60,
             loglevel="FATAL",
         )
 

@@ -8,9 +8,10 @@ with silence around them.
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from moonshine_voice import ModelArch, MoonshineError, get_model_path
@@ -21,12 +22,14 @@ from ..base import SAMPLE_RATE, EngineError, Segment, Word
 from .alignment import Aligner, fill_gaps
 from .passages import LONGEST_PASSAGE, Passage, find_passages
 from .sanity import is_degenerate, without_loops
-from .seams import mend_seams
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..base import PCM, SpeechOptions
+
+# The model learned to spell from old books.
+_MODERN = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
 
 _LEAST_INPUT = 5.0
 _PAUSE = 1.0
@@ -37,10 +40,10 @@ class MoonshineEngine:
     """Recognises English. One per process: it is not for several threads."""
 
     def __init__(self, model: Path) -> None:
-        detection = {"skip_transcription": "true", "vad_max_segment_duration": str(LONGEST_PASSAGE)}
-        recognition = {"vad_threshold": "0", "vad_max_segment_duration": str(2 * LONGEST_PASSAGE)}
-        self._detector = _transcriber(model, detection)
-        self._recogniser = _transcriber(model, recognition)
+        self._model = model
+        self._recogniser = _transcriber(
+            model, {"vad_threshold": "0", "vad_max_segment_duration": str(2 * LONGEST_PASSAGE)}
+        )
 
     def supports(self, language: str) -> bool:
         """Tell whether *language* is a kind of English: the model knows no other."""
@@ -61,14 +64,18 @@ class MoonshineEngine:
             raise EngineError("The speech recogniser could not process this recording.") from error
 
     def _detect(self, samples: PCM) -> list[tuple[float, float]]:
-        lines = self._detector.transcribe_without_streaming(samples.tolist(), SAMPLE_RATE).lines
+        # A detector keeps something of what it heard before, and then the same sound gives other results. A new one
+        # takes a few milliseconds, since it loads no recogniser.
+        options = {"skip_transcription": "true", "vad_max_segment_duration": str(LONGEST_PASSAGE)}
+        with _transcriber(self._model, options) as detector:
+            lines = detector.transcribe_without_streaming(samples.tolist(), SAMPLE_RATE).lines
         return [(line.start_time, line.start_time + line.duration) for line in lines]
 
     def _segments(self, passage: Passage) -> Iterator[Segment]:
         words = self._recognise(passage, _RETRIES).split()
         if not words:
             return
-        times = [passage.placed(start, end) for start, end in self._times(words, passage)]
+        times = passage.placed(self._times(words, passage))
         timed = [Word(text, *time) for text, time in zip(words, times, strict=True)]
         first = 0
         for index in range(1, len(timed) + 1):
@@ -83,7 +90,7 @@ class MoonshineEngine:
         lack = max(0, int(_LEAST_INPUT * SAMPLE_RATE) - len(samples))
         padded = np.pad(samples, (lack // 2, lack - lack // 2))
         lines = self._recogniser.transcribe_without_streaming(padded.tolist(), SAMPLE_RATE).lines
-        text = " ".join(line.text.strip() for line in lines).strip()
+        text = _MODERN.sub(r"\1\2", " ".join(line.text.strip() for line in lines).strip())
         if not is_degenerate(text, passage.duration):
             return text
         if not retries or passage.duration < 2.0:
@@ -93,8 +100,7 @@ class MoonshineEngine:
     def _times(self, words: list[str], passage: Passage) -> list[tuple[float, float]]:
         if self._aligner is None:
             return fill_gaps(words, [None] * len(words), passage.duration)
-        times = self._aligner.align(words, passage.samples)
-        return mend_seams(words, times, passage.seams, passage.duration)
+        return self._aligner.align(words, passage.samples)
 
     @cached_property
     def _aligner(self) -> Aligner | None:
@@ -127,5 +133,5 @@ def load(argument: str = "") -> MoonshineEngine:
         raise ConfigurationError(f"The speech model in {model} cannot be loaded: {error}") from error
 
 
-def _transcriber(model: Path, options: dict[str, str]) -> Transcriber:
+def _transcriber(model: Path, options: dict[str, str]) -> Any:
     return Transcriber(model, ModelArch.TINY, options={"return_audio_data": "false", **options})

@@ -8,7 +8,7 @@ from.
 from __future__ import annotations
 
 from bisect import bisect_right
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,25 +75,21 @@ class Passage:
         """Seconds, without what lies between the stretches."""
         return sum(stretch.duration for stretch in self.stretches)
 
-    @property
-    def seams(self) -> list[tuple[float, float]]:
-        """Where two stretches meet within :attr:`samples`, and how much was left out there, both in seconds."""
-        offsets = accumulate(stretch.duration for stretch in self.stretches)
-        return [
-            (offset, after.start - before.end)
-            for offset, (before, after) in zip(offsets, pairwise(self.stretches), strict=False)
-        ]
-
-    def placed(self, start: float, end: float) -> tuple[float, float]:
+    def placed(self, times: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
         """Turn times within :attr:`samples` into times of the recording.
 
-        What crosses a seam between stretches is put wholly on the side where most of it lies.
+        What crosses from one stretch to the next is put wholly on the side where most of it lies, and nothing is said
+        in the silence around a stretch, where alignment likes to begin the first word.
         """
         offsets = list(accumulate((stretch.duration for stretch in self.stretches), initial=0.0))
-        index = min(max(bisect_right(offsets, (start + end) / 2) - 1, 0), len(self.stretches) - 1)
-        stretch, offset = self.stretches[index], offsets[index]
-        low, high = stretch.start, stretch.end
-        return min(max(low + start - offset, low), high), min(max(low + end - offset, low), high)
+        sounding = [_sounding(stretch) for stretch in self.stretches]
+        placed = []
+        for start, end in times:
+            index = min(max(bisect_right(offsets, (start + end) / 2) - 1, 0), len(self.stretches) - 1)
+            moved = self.stretches[index].start - offsets[index]
+            low, high = sounding[index]
+            placed.append((min(max(start + moved, low), high), min(max(end + moved, low), high)))
+        return placed
 
     def halves(self) -> tuple[Passage, Passage]:
         """Cut near the middle: between stretches if that leaves a third on either side, else at the quietest spot."""
@@ -184,6 +180,20 @@ def _cut_out(window: PCM, offset: int, spans: Sequence[tuple[float, float]], *, 
         low, high = int(first * SAMPLE_RATE), int(last * SAMPLE_RATE)
         if high > low:
             yield Stretch((offset + low) / SAMPLE_RATE, window[low:high].copy())
+
+
+def _sounding(stretch: Stretch) -> tuple[float, float]:
+    """Where a stretch is not silent, in seconds of the recording; what is soft against the rest counts as silent."""
+    step = SAMPLE_RATE // 50
+    if len(stretch.samples) < step:
+        return stretch.start, stretch.end
+    frames = stretch.samples[: len(stretch.samples) // step * step].reshape(-1, step)
+    levels = np.sqrt(np.square(frames).mean(axis=1))
+    heard = np.flatnonzero(levels > np.quantile(levels, 0.95) / 20)
+    if not heard.size:
+        return stretch.start, stretch.end
+    low = stretch.start + max(0, heard[0] - 1) * step / SAMPLE_RATE
+    return low, min(stretch.end, stretch.start + (int(heard[-1]) + 2) * step / SAMPLE_RATE)
 
 
 def _quietest(samples: PCM, middle: float, reach: float) -> int:
