@@ -99,7 +99,7 @@ def _checked(base_url: str, allow_insecure_http: bool) -> str:
     except ValueError:
         raise ConfigurationError("base_url is not a URL; it looks like https://symbl.example.com") from None
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError(f"base_url must start with https:// (or http://) and name a host, not {base_url!r}")
+        raise ConfigurationError("base_url must start with https:// (or http://) and name a host")
     if any(character.isspace() or not character.isprintable() for character in base_url):
         raise ConfigurationError("base_url must not contain spaces, line ends or other such characters")
     if parts.username is not None or parts.password is not None:

@@ -98,7 +98,10 @@ class JobSlots:
         self._admit()
 
     def failed(self, record: JobRecord, error: SymblError) -> None:
-        """Polling is impossible for now; submissions meet the same error themselves."""
+        """Polling is impossible, so no slot is seen to become free: let a waiting submission meet the error itself."""
+        if self._queue:
+            self._submitting += 1
+            self._queue.popleft().set()
 
     async def _wait_turn(self, *, first: bool) -> None:
         turn = anyio.Event()

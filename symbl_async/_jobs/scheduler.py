@@ -205,8 +205,8 @@ class Scheduler:
             landed = True
             self._failed(job_id, problem, delay)
         finally:
-            if not landed:  # cancelled, or nobody is interested any more
-                self.schedule.record_failure(job_id, self.clock.time())
+            if not landed:  # cancelled, or nobody was interested any more; whoever is by now should not wait for that
+                self.schedule.record_failure(job_id, self.clock.time(), delay=0.0)
             self._wake.set()
 
     async def _ask(self, request: Request, job_id: str) -> Reply | None:
@@ -288,6 +288,6 @@ class Scheduler:
         if self.stats.failed_polls & (self.stats.failed_polls - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
             logger.warning("poll of job %s failed (%d so far): %s", job_id, self.stats.failed_polls, problem)
         record = self._records.get(job_id)
-        if isinstance(problem, AuthenticationError) and record is not None:
+        if isinstance(problem, AuthenticationError) and problem.status == 401 and record is not None:
             for listener in record.listeners:
                 listener.failed(record, problem)

@@ -43,6 +43,8 @@ try:
 except ImportError:  # pragma: no cover - no such locks on this platform
     fcntl = None  # type: ignore[assignment]
 
+# File calls carry vocabularies, trackers and entities in the query.
+_MAX_LINE = 1024 * 1024
 _KEEPALIVE = 15.0
 # After an early answer: long enough for the peer to read it, short enough for an endless body.
 _LINGERING = 2.0
@@ -89,6 +91,7 @@ class Server:
         self._url = ""
         self._credentials = ("", "")
         self._data_dir: Path | None = None
+        self._services: Services | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self._url or 'not started'}>"
@@ -155,15 +158,15 @@ class Server:
     async def _serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         try:
             async with AsyncExitStack() as stack:
-                uploads = await self._start(stack)
+                self._services = services = await self._start(stack)
                 task_status.started()
                 await self._stop.wait()
-                for scope in tuple(uploads):
+                for scope in (*services.uploads, *services.held):
                     scope.cancel()
         finally:
             self._stopped.set()
 
-    async def _start(self, stack: AsyncExitStack) -> set[anyio.CancelScope]:
+    async def _start(self, stack: AsyncExitStack) -> Services:
         settings = self.settings
         self._data_dir = await stack.enter_async_context(_data_folder(settings.data_dir))
         database = await stack.enter_async_context(Database.open(self._data_dir / "server.sqlite"))
@@ -214,12 +217,13 @@ class Server:
             media_refusal=refusal,
         )
         await self._listen(stack, build_app(services, self._middlewares))
-        return services.uploads
+        return services
 
     async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
         runner = web.AppRunner(
             app,
             access_log=None,
+            max_line_size=_MAX_LINE,
             keepalive_timeout=_KEEPALIVE,
             lingering_time=_LINGERING,
             shutdown_timeout=self.settings.shutdown_timeout,

@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import sqlalchemy as sa
@@ -54,6 +55,11 @@ class _Known:
     account: str
     expires: float
     expires_at: int
+
+
+async def _is_secret(row: sa.Row[Any], secret: str) -> bool:
+    found = await anyio.to_thread.run_sync(_hash_secret, secret, row.salt)
+    return hmac.compare_digest(found, row.secret_hash)
 
 
 def _hash_secret(secret: str, salt: bytes) -> bytes:
@@ -116,6 +122,7 @@ class Accounts:
                     )
                 ).first()
                 app_id = secrets.token_hex(16) if row is None else row.app_id
+            old = (await connection.execute(sa.select(apps).where(apps.c.app_id == app_id))).first()
             changed = await connection.execute(
                 apps.update().where(apps.c.app_id == app_id).values(salt=salt, secret_hash=secret_hash)
             )
@@ -126,6 +133,9 @@ class Accounts:
                     )
                 )
             await connection.execute(tokens.delete().where(tokens.c.expires_at <= now))
+            if app_secret is not None and old is not None and not await _is_secret(old, app_secret):
+                # A secret is changed to shut somebody out, and who has a token is not out yet.
+                await connection.execute(tokens.delete().where(tokens.c.app_id == app_id))
             rows = (await connection.execute(sa.select(tokens))).all()
         started = self._monotonic()
         for row in rows:

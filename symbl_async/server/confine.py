@@ -47,6 +47,13 @@ _CALLS: dict[str, dict[str, int]] = {
         "setpriority": 141, "process_madvise": 440,
         "shmget": 29, "shmat": 30, "msgget": 68, "semget": 64, "mq_open": 240,
         "init_module": 175, "finit_module": 313, "kexec_load": 246, "reboot": 169, "swapon": 167,
+        "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452, "truncate": 76,
+        "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260,
+        "utime": 132, "utimes": 235, "futimesat": 261, "utimensat": 280,
+        "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190,
+        "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199,
+        "sched_setscheduler": 144, "sched_setparam": 142, "sched_setattr": 314, "sched_setaffinity": 203,
+        "ioprio_set": 251, "shmctl": 31, "semctl": 66, "msgctl": 71,
     },
     "aarch64": {
         "arch": 0xC00000B7, "clone": 220, "clone3": 435, "sendto": 206,
@@ -61,6 +68,11 @@ _CALLS: dict[str, dict[str, int]] = {
         "setpriority": 140, "process_madvise": 440,
         "shmget": 194, "shmat": 196, "msgget": 186, "semget": 190, "mq_open": 180,
         "init_module": 105, "finit_module": 273, "kexec_load": 104, "reboot": 142, "swapon": 224,
+        "fchmod": 52, "fchmodat": 53, "fchmodat2": 452, "truncate": 45,
+        "fchown": 55, "fchownat": 54, "utimensat": 88,
+        "setxattr": 5, "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15, "fremovexattr": 16,
+        "sched_setscheduler": 119, "sched_setparam": 118, "sched_setattr": 274, "sched_setaffinity": 122,
+        "ioprio_set": 30, "shmctl": 195, "semctl": 191, "msgctl": 187,
     },
 }  # fmt: skip
 

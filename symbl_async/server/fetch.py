@@ -59,7 +59,7 @@ class Fetcher:
             if sockets.refused:
                 raise _refused(host) from None
             raise EngineError(f"{host} could not be reached to fetch the recording; check the address.") from None
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, UnicodeError):
             raise EngineError(f"{host} is not a host that can be reached; check the address.") from None
         except TimeoutError:
             raise EngineError(f"{host} was too slow in sending the recording.") from None

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("symbl_async.server")
 
 _FETCHES_AT_ONCE = 8
+_STORE_PAUSES = (1.0, 5.0, 25.0)
+"""Seconds between attempts to write the end of a job when the disk is full or the database is locked."""
 
 INTERNAL_REASON = "The server could not process this job; its log says why."
 
@@ -161,10 +163,29 @@ class JobQueue:
             outcome = await self._complete(job, outcome)
         if outcome is not None:
             logger.warning("job %s failed: %s", job.id, outcome)
-            await self._store.fail(job.id, outcome)
+            await self._fail(job.id, outcome)
         self._changes.told(job.id)
         if isinstance(media, Path):
+            await self._discard(job, media)
+
+    async def _fail(self, job_id: str, reason: str) -> None:
+        """Write that the job failed, insistently: a job that is over must not look as if it ran."""
+        for pause in _STORE_PAUSES:
+            try:
+                await self._store.fail(job_id, reason)
+            except Exception:
+                logger.exception("the end of job %s could not be kept; trying again in %g s", job_id, pause)
+                await anyio.sleep(pause)
+            else:
+                return
+        await self._store.fail(job_id, reason)
+
+    async def _discard(self, job: ClaimedJob, media: Path) -> None:
+        try:
             await self._media.discard(job, media)
+        except OSError:
+            # The next start removes what no job needs.
+            logger.exception("the recording of job %s could not be put away", job.id)
 
     async def _execute(self, job: ClaimedJob, media: Path | None) -> Result | str:
         try:

@@ -23,6 +23,7 @@ class Services:
     Attributes:
         media_refusal: Why audio and video are refused; ``None`` when they are not.
         uploads: Scopes of the bodies that are being read, to be cancelled at close.
+        held: Scopes of the answers that are held back, to be cancelled at close.
     """
 
     settings: ServerSettings
@@ -35,6 +36,7 @@ class Services:
     changes: JobChanges
     media_refusal: str | None = None
     uploads: set[CancelScope] = field(factory=set)
+    held: set[CancelScope] = field(factory=set)
 
 
 SERVICES = web.AppKey("services", Services)

@@ -225,7 +225,8 @@ def _base(row: sa.Row[Any]) -> int:
     Text keeps the times its caller gave. Everything else starts when it was submitted, and an append never starts
     before the end of what is there.
     """
-    own: int | None = row.messages[0].get("startTime") if row.messages else None
+    given = (message.get("startTime") for message in row.messages or ())
+    own: int | None = min((start for start in given if start is not None), default=None)
     start: int = row.accepted_at if own is None else own
     if not row.settled:
         return start

@@ -82,12 +82,20 @@ def answer(task: Task, media: int | None, engines: Engines) -> Answer:
         return Answer(crash=traceback.format_exc())
 
 
+def encoded_answer(task: Task, media: int | None, engines: Engines) -> bytes:
+    """Do one task and encode how it went; a result that cannot be encoded is a crash like any other."""
+    try:
+        return dump_answer(answer(task, media, engines))
+    except Exception:
+        return dump_answer(Answer(crash=traceback.format_exc()))
+
+
 def serve(connection: socket.socket, engines: Engines) -> None:
     """Work until the other end closes."""
     while (request := _receive_task(connection)) is not None:
         task, media = request
         try:
-            data = dump_answer(answer(task, media, engines))
+            data = encoded_answer(task, media, engines)
         finally:
             if media is not None:
                 os.close(media)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import anyio
 from support import client_of, until
 
-from symbl_async import JobStatus, Polling
+from symbl_async import AuthenticationError, JobStatus, JobTimeoutError, Polling
+from symbl_async._transport.token import Secret
 from symbl_async.testing import TestServer, serve
 
 # Slow enough that a test which polled instead of waiting would never end in time.
@@ -104,3 +107,46 @@ async def test_durations_are_learned_from_jobs_that_completed() -> None:
         for number in range(8):
             await (await client.text.submit(f"Number {number}.")).wait_job(timeout=20)
         assert client.jobs.scheduler.durations.expect("text", 100) is None
+
+
+async def test_waits_in_slices_never_go_blind() -> None:
+    """A wait that is given up and begun again at once goes on waiting at the server."""
+    async with serve(job_seconds=0) as server, client_of(server, polling=SLOW) as client:
+        server.hold()
+        handle = await client.text.submit("Hello.")
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as group:
+
+                async def slices() -> None:
+                    while not handle.job.terminal:
+                        with suppress(JobTimeoutError):
+                            await handle.wait_job(timeout=0.2)
+
+                group.start_soon(slices)
+                await until(lambda: handle.status is JobStatus.IN_PROGRESS)
+                server.release()
+        assert handle.job.ok
+
+
+async def test_submission_that_waits_for_a_slot_hears_of_refused_credentials() -> None:
+    """When nobody can be polled any more, whoever waits for a slot meets the error instead of waiting for ever."""
+    async with serve(job_seconds=0) as server:
+        server.hold()
+        async with client_of(server) as first:
+            token = await first.jobs.scheduler.session.tokens.get()
+        async with client_of(server, access_token=token, max_jobs=1) as client:
+            await client.text.submit("Holds the slot.")
+            async with anyio.create_task_group() as group:
+                failures: list[Exception] = []
+
+                async def second() -> None:
+                    try:
+                        await client.text.submit("Waits.")
+                    except AuthenticationError as error:
+                        failures.append(error)
+
+                group.start_soon(second)
+                await anyio.wait_all_tasks_blocked()
+                client.jobs.scheduler.session.tokens._token = Secret("refused")
+                with anyio.fail_after(20):
+                    await until(lambda: bool(failures))

@@ -52,6 +52,10 @@ def test_calls_are_filtered() -> None:
         "lambda: os.execv(sys.executable, [sys.executable, '-V'])",
         "lambda: subprocess.run(['/bin/true'])",
         "lambda: os.kill(os.getppid(), 0)",
+        "lambda: os.chmod(sys.executable, 0o755)",
+        "lambda: os.chown(sys.executable, 65534, 65534)",
+        "lambda: os.utime(sys.executable)",
+        "lambda: os.sched_setaffinity(os.getppid(), {0})",
     ],
 )
 def test_network_programs_and_processes_are_refused(action: str) -> None:

@@ -95,3 +95,14 @@ def test_answer_survives_the_border() -> None:
     )
     for answer in (Answer(Result((line,), analysis, 1.5)), Answer(reason="no"), Answer(crash="trace")):
         assert load_answer(dump_answer(answer)) == answer
+
+
+def test_times_count_wherever_they_are_given() -> None:
+    """A first message without a time does not make the others lose theirs, and an earlier one stands earlier."""
+    messages = (
+        TextMessage("Hm."),
+        TextMessage("Late.", None, "2026-01-01T10:00:10Z", "2026-01-01T10:00:11Z"),
+        TextMessage("Early.", None, "2026-01-01T10:00:00Z", "2026-01-01T10:00:01Z"),
+    )
+    starts = {line.text: line.start for line in lines_from_messages(messages, split)}
+    assert starts == {"Hm.": 0.0, "Late.": 10.0, "Early.": 0.0}

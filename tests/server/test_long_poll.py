@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import pytest
 
 from symbl_async.server.changes import JobChanges
@@ -138,3 +139,25 @@ async def test_nothing_is_kept_of_waits_that_ended() -> None:
         with changes.next("a") as other:
             assert not other.is_set()
     assert not changes._watched
+
+
+async def test_wait_ends_with_its_client_and_with_the_server(server: TestServer) -> None:
+    """A client that hangs up leaves nothing waiting, and a wait that the server ends is answered at once."""
+    async with aiohttp.ClientSession() as session:
+        job_id = await submit(server, session)
+        await until_in_progress(server, session, job_id)
+        for _ in range(3):
+            with anyio.move_on_after(0.3):
+                await status(server, session, job_id, 50)
+        services = server._server._services
+        assert services is not None
+        with anyio.fail_after(10):
+            while services.changes.waiting:
+                await anyio.lowlevel.checkpoint()
+        async with anyio.create_task_group() as group:
+            group.start_soon(status, server, session, job_id, 50)
+            with anyio.fail_after(10):
+                while not services.held:
+                    await anyio.lowlevel.checkpoint()
+            (scope,) = services.held
+            scope.cancel()  # as closing does: the answer is what is known now

@@ -14,7 +14,7 @@ _SHORTEST = 0.2
 
 
 def lines_from_messages(messages: Sequence[TextMessage], split: Callable[[str], Sequence[str]]) -> tuple[Line, ...]:
-    """Cut messages into sentences; second 0 is the start of the first message.
+    """Cut messages into sentences; second 0 is the earliest time given.
 
     A message with times keeps them, shared among its sentences by length; one without begins where the one before ended
     and lasts as long as saying it takes.
@@ -23,7 +23,7 @@ def lines_from_messages(messages: Sequence[TextMessage], split: Callable[[str], 
         messages: What was submitted.
         split: Cuts a text into sentences.
     """
-    origin = _instant(messages[0].start) if messages else None
+    origin = min(filter(None, (_instant(message.start) for message in messages)), default=None)
     lines: list[Line] = []
     clock = 0.0
     for message in messages:
@@ -38,7 +38,7 @@ def lines_from_messages(messages: Sequence[TextMessage], split: Callable[[str], 
             lines.append(Line(sentence, position, stop, message.speaker))
             position = stop
         clock = end
-    return tuple(lines)
+    return tuple(sorted(lines, key=lambda line: line.start))
 
 
 def _offset(text: str | None, origin: datetime | None, fallback: float) -> float:

@@ -11,6 +11,9 @@ from ..problems import Problem
 from ..records import JobState
 from ..services import SERVICES, Services, authenticate
 
+_LOOK = 1.0
+"""Seconds between two looks whether the client is still there."""
+
 _WAITING_AT_ONCE = 1024
 """Requests that may wait; further ones are answered at once."""
 
@@ -31,10 +34,22 @@ async def get_job_status(request: web.Request) -> web.Response:
     with services.changes.next(job_id) as change:
         job = await _read(services, account, job_id)
         if job.status not in ("completed", "failed"):
-            with anyio.move_on_after(wait):
-                await change.wait()
+            await _wait(request, change, wait)
             job = await _read(services, account, job_id)
     return _answer(services, job, headers={"Preference-Applied": "wait"})
+
+
+async def _wait(request: web.Request, change: anyio.Event, seconds: float) -> None:
+    """Wait for *change*, for *seconds* at most, while the client is there and the server is not closing."""
+    held = request.app[SERVICES].held
+    with anyio.move_on_after(seconds) as scope:
+        held.add(scope)
+        try:
+            while not change.is_set() and request.transport is not None and not request.transport.is_closing():
+                with anyio.move_on_after(_LOOK):
+                    await change.wait()
+        finally:
+            held.discard(scope)
 
 
 async def _read(services: Services, account: str, job_id: str) -> JobState:

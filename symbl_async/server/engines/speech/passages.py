@@ -88,7 +88,8 @@ class Passage:
             index = min(max(bisect_right(offsets, (start + end) / 2) - 1, 0), len(self.stretches) - 1)
             moved = self.stretches[index].start - offsets[index]
             low, high = sounding[index]
-            placed.append((min(max(start + moved, low), high), min(max(end + moved, low), high)))
+            # Plain floats: numpy's own do not cross the border to the server.
+            placed.append((float(min(max(start + moved, low), high)), float(min(max(end + moved, low), high))))
         return placed
 
     def halves(self) -> tuple[Passage, Passage]:
@@ -192,7 +193,7 @@ def _sounding(stretch: Stretch) -> tuple[float, float]:
     heard = np.flatnonzero(levels > np.quantile(levels, 0.95) / 20)
     if not heard.size:
         return stretch.start, stretch.end
-    low = stretch.start + max(0, heard[0] - 1) * step / SAMPLE_RATE
+    low = stretch.start + max(0, int(heard[0]) - 1) * step / SAMPLE_RATE
     return low, min(stretch.end, stretch.start + (int(heard[-1]) + 2) * step / SAMPLE_RATE)
 
 
