@@ -142,14 +142,30 @@ def test_payload_is_sent_once_and_has_no_text() -> None:
         payload.decode()
 
 
+WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(100)
+MP3 = b"ID3\x04" + bytes(100)
+
+
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("a.mp3", "audio/mpeg"), ("a.wav", "audio/wav"), ("a.flac", None), ("a.ogg", None)],
+    ("name", "content", "expected"),
+    [
+        ("a.mp3", MP3, "audio/mpeg"),
+        ("a.mp3", b"\xff\xfb" + bytes(100), "audio/mpeg"),
+        ("a.wav", WAV, "audio/wav"),
+        ("a.wav", MP3, None),
+        ("a.mp3", b"These are words.", None),
+        ("a.flac", WAV, None),
+        ("a.ogg", MP3, None),
+    ],
 )
-async def test_audio_has_the_type_of_its_suffix(name: str, expected: str | None, tmp_path: Path) -> None:
-    """The four known audio types are sent; for everything else the content decides."""
+async def test_audio_has_the_type_that_its_suffix_and_its_content_agree_on(
+    name: str, content: bytes, expected: str | None, tmp_path: Path
+) -> None:
+    """The four known audio types are sent where they are right; for everything else the content decides."""
+    path = tmp_path / name
+    path.write_bytes(content)
     async with peer() as server, client_of(server) as client:
-        await client.audio.submit(media(tmp_path, name))
+        await client.audio.submit(path)
         assert server.seen("submit")[0].headers.get("content-type") == expected
 
 
