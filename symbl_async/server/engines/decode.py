@@ -34,6 +34,9 @@ _AUDIO_FORMATS = "mp3, wav, amr, aac, ac3, aiff, flac, ogg, opus, wma, m4a or mp
 _CONVERT_AUDIO = "Convert it, for example with `ffmpeg -i INPUT -ar 16000 OUTPUT.wav`, and send it again."
 _CONVERT_VIDEO = "Convert it, for example with `ffmpeg -i INPUT OUTPUT.mp4`, and send it again."
 
+# Tags in odd encodings are no reason to refuse a recording. From version 19 on PyAV reads them so by itself.
+_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+
 _BLOCK_SAMPLES = SAMPLE_RATE
 """One second: small against a minute of speech, large against the cost of a Python step."""
 
@@ -143,8 +146,8 @@ class Recording:
                     "format_whitelist": _VIDEO_DEMUXERS if video else _AUDIO_DEMUXERS,
                     "protocol_whitelist": "",
                 },
-                metadata_errors="replace",
                 io_open=_refuse_nested,
+                **_TAGS,
             )
         # PyAV raises FFmpegError, but also plain ValueError, IndexError or OSError for headers it did not expect.
         except (av.FFmpegError, ValueError, LookupError, OSError, OverflowError) as error:
