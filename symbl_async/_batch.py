@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import (
-    AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
     Awaitable,
@@ -27,6 +26,7 @@ import anyio.abc
 import msgspec
 from attrs import asdict, define, field, frozen
 
+from ._iterate import each
 from ._jobs.handle import JobHandle, failure_text
 from ._jobs.watcher import JobWatcher
 from ._media import make_submission
@@ -192,6 +192,8 @@ class Batch:
                 raise InvalidInputError(f"{name} must be greater than 0 seconds, not {value!r}")
         self._job_timeout = job_timeout
         self._timeout = timeout
+        if isinstance(sources, str | bytes):
+            raise InvalidInputError("sources is a list; put a single input into one: [source]")
         check_params("media", {name: value for name, value in params.items() if name not in _OF_UPLOADS})
         self._params = params
         self._start = start
@@ -283,7 +285,7 @@ class Batch:
         """Take inputs as long as there is room for them."""
         try:
             with self._feeding:
-                async with aclosing(_each(self._sources)) as sources:
+                async with aclosing(each(self._sources)) as sources:
                     while True:
                         await self._room.acquire()
                         await self._submissions.acquire()
@@ -455,14 +457,3 @@ def _single(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
-
-
-async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    elif isinstance(items, str | bytes):
-        raise InvalidInputError("sources is a list; put a single input into one: [source]")
-    else:
-        for item in items:
-            yield item

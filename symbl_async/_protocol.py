@@ -35,7 +35,7 @@ MAX_REPLY_BYTES = 1024 * 1024
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Cap for resources of a conversation: a four-hour recording with words is some tens of megabytes."""
 
-_MAX_DEPTH_ERROR = (RecursionError, msgspec.DecodeError, UnicodeDecodeError)
+_UNDECODABLE = (RecursionError, msgspec.DecodeError, UnicodeDecodeError)
 
 
 @frozen
@@ -283,7 +283,7 @@ def decode(request: Request, reply: Reply) -> Any:
     """
     try:
         return msgspec.json.decode(reply.body)
-    except _MAX_DEPTH_ERROR:
+    except _UNDECODABLE:
         raise unexpected(request, reply, "it is not JSON") from None
 
 
@@ -378,7 +378,7 @@ def _server_message(reply: Reply) -> str | None:
     """Return what the server says to people, cut short and made printable; HTML pages say nothing useful."""
     try:
         data = msgspec.json.decode(reply.body)
-    except _MAX_DEPTH_ERROR:
+    except _UNDECODABLE:
         return None
     message = data.get("message") if isinstance(data, dict) else None
     if not isinstance(message, str) or not message:

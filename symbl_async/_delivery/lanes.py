@@ -14,7 +14,6 @@ from ..errors import ClientStateError
 
 @define(eq=False, repr=False)
 class _Lane:
-    busy: bool = True
     queue: deque[anyio.Event] = field(factory=deque)
     stopped: set[anyio.Event] = field(factory=set)
 

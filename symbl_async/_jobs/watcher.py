@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import anyio.lowlevel
 from attrs import define, evolve, frozen
 
+from .._iterate import each
 from .._policy.clock import Timer
 from ..errors import ClientStateError, InvalidInputError, JobTimeoutError, SymblError
 from ..models.job import Job
@@ -138,7 +139,7 @@ class JobWatcher:
     async def add_all(self, jobs: Iterable[JobHandle | str] | AsyncIterable[JobHandle | str]) -> None:
         """Watch many jobs, letting other tasks run in between; like ``add``, but those before a bad one stay added."""
         count = 0
-        async for job in _each(jobs):
+        async for job in each(jobs):
             self.add(job)
             count += 1
             if count % _BREATH == 0:
@@ -278,12 +279,3 @@ class JobWatcher:
         if self._closed or not self._entered:
             state = "closed" if self._closed else "not entered yet"
             raise ClientStateError(f"this JobWatcher is {state}; use it inside `async with client.watch(...)`")
-
-
-async def _each(items: Iterable[JobHandle | str] | AsyncIterable[JobHandle | str]) -> AsyncIterator[JobHandle | str]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item

@@ -91,7 +91,6 @@ class Server:
         self._url = ""
         self._credentials = ("", "")
         self._data_dir: Path | None = None
-        self._services: Services | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self._url or 'not started'}>"
@@ -158,7 +157,7 @@ class Server:
     async def _serve(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         try:
             async with AsyncExitStack() as stack:
-                self._services = services = await self._start(stack)
+                services = await self._start(stack)
                 task_status.started()
                 await self._stop.wait()
                 for scope in (*services.uploads, *services.held):

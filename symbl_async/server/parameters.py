@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -19,7 +19,6 @@ from .problems import bad_request
 from .query import Shape, read_query
 from .records import JobKind
 
-Place = Literal["body", "query"]
 Reading = Callable[[str, Any], Any]
 
 NOT_HONOURED_YET = frozenset(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import anyio
+import pytest
 from support import client_of, until
 
 from symbl_async import AuthenticationError, JobStatus, JobTimeoutError, Polling
@@ -109,22 +108,26 @@ async def test_durations_are_learned_from_jobs_that_completed() -> None:
         assert client.jobs.scheduler.durations.expect("text", 100) is None
 
 
-async def test_waits_in_slices_never_go_blind() -> None:
-    """A wait that is given up and begun again at once goes on waiting at the server."""
+async def test_wait_that_is_begun_again_at_once_does_not_go_blind() -> None:
+    """After a wait was given up, the next one in the same task waits at the server again, not for the next interval."""
     async with serve(job_seconds=0) as server, client_of(server, polling=SLOW) as client:
         server.hold()
         handle = await client.text.submit("Hello.")
-        with anyio.fail_after(30):
-            async with anyio.create_task_group() as group:
+        scheduler = client.jobs.scheduler
+        async with anyio.create_task_group() as group:
 
-                async def slices() -> None:
-                    while not handle.job.terminal:
-                        with suppress(JobTimeoutError):
-                            await handle.wait_job(timeout=0.2)
+            async def twice() -> None:
+                with pytest.raises(JobTimeoutError):
+                    await handle.wait_job(timeout=2.0)
+                assert scheduler._waiting, "the first wait did not wait at the server"
+                again.set()
+                await handle.wait_job(timeout=20.0)
 
-                group.start_soon(slices)
-                await until(lambda: handle.status is JobStatus.IN_PROGRESS)
-                server.release()
+            again = anyio.Event()
+            group.start_soon(twice)
+            await again.wait()
+            await anyio.wait_all_tasks_blocked()
+            server.release()
         assert handle.job.ok
 
 
