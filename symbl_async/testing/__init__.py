@@ -1,13 +1,14 @@
-"""Support for testing programs that use this package: a clock to jump, and the real server on a timer."""
+"""Support for testing programs: a clock to jump, a service in memory, and the real server on a timer."""
 
 from typing import TYPE_CHECKING, Any
 
 from ._clock import FakeClock
+from ._scripted import ScriptedCall, ScriptedTransport
 
 if TYPE_CHECKING:
     from ._server import Fault, LedgerEntry, TestServer, serve
 
-__all__ = ["FakeClock", "Fault", "LedgerEntry", "TestServer", "serve"]
+__all__ = ["FakeClock", "Fault", "LedgerEntry", "ScriptedCall", "ScriptedTransport", "TestServer", "serve"]
 
 
 def __getattr__(name: str) -> Any:
