@@ -30,6 +30,7 @@ from ._iterate import each
 from ._jobs.handle import JobHandle, failure_text
 from ._jobs.watcher import JobWatcher
 from ._media import make_submission
+from ._policy.settings import check_timeout
 from ._transport.calls import Call
 from .conversations import Conversation, check_fetch
 from .errors import (
@@ -187,9 +188,8 @@ class Batch:
         self._client = client
         self._sources = sources
         self._fetch = check_fetch((fetch,) if isinstance(fetch, str) else tuple(fetch))
-        for name, value in (("job_timeout", job_timeout), ("timeout", timeout)):
-            if value is not None and not value > 0:
-                raise InvalidInputError(f"{name} must be greater than 0 seconds, not {value!r}")
+        check_timeout("job_timeout", job_timeout)
+        check_timeout("timeout", timeout)
         self._job_timeout = job_timeout
         self._timeout = timeout
         if isinstance(sources, str | bytes):

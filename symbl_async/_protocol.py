@@ -24,7 +24,7 @@ from .errors import (
     UnexpectedResponseError,
 )
 from .models._parameters import check_id
-from .models.job import Job, parse_status
+from .models.job import NO_EXTRA, Job, parse_status
 from .models.submission import Accepted, TokenGrant
 
 T = TypeVar("T")
@@ -235,7 +235,7 @@ def read_job(request: Request, reply: Reply, *, job_id: str, conversation_id: st
     if named != job_id:
         raise unexpected(request, reply, "it is about another job than the one asked for")
     extra = {key: value for key, value in data.items() if key not in {"id", "jobId", "status"}}
-    return Job(job_id, parse_status(status), conversation_id, extra=extra)
+    return Job(job_id, parse_status(status), conversation_id, extra=extra or NO_EXTRA)
 
 
 def read_models(request: Request, reply: Reply, cls: type[T], key: str | None = None) -> tuple[T, ...]:

@@ -81,7 +81,7 @@ class JobSlots:
         if record.over or record.job.id in self._held:
             return
         self._held[record.job.id] = record
-        record.listeners = (*record.listeners, self)
+        self.scheduler.listen(record, self)
         if self._queue:
             self._want_all()
 

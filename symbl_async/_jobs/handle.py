@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from .._policy.clock import wait_for_event
+from .._policy.settings import check_timeout
 from ..errors import InvalidInputError, JobError, JobFailedError, JobTimeoutError
 from ..models.job import Job, JobStatus
 from .record import Inbox, JobRecord
@@ -104,6 +105,7 @@ class JobHandle:
         Raises:
             JobLostError: The service does not know the job any more.
             JobTimeoutError: Not terminal after *timeout*; the job goes on.
+            InvalidInputError: *timeout* is negative or no number.
         """
         return await wait_job(self._scheduler, self._record, timeout=timeout, handle=self)
 
@@ -136,6 +138,7 @@ async def wait_job(
     scheduler: Scheduler, record: JobRecord, *, timeout: float | None, handle: JobHandle | None = None
 ) -> Job:
     """Wait until the job of *record* is terminal; see ``JobHandle.wait_job``."""
+    check_timeout("timeout", timeout, zero=True)
     if not record.over:
         inbox = Inbox()
         with scheduler.watching(record, inbox):

@@ -8,6 +8,7 @@ from typing import Protocol
 import anyio
 from attrs import define, evolve, field
 
+from .._policy.schedule import Entry
 from ..errors import JobError, SymblError
 from ..models.job import Job, JobStatus
 
@@ -25,25 +26,21 @@ class Listener(Protocol):
 
 
 @define(eq=False, repr=False)
-class JobRecord:
-    """The one shared view of a job.
+class JobRecord(Entry):
+    """The one shared view of a job, which is its entry in the schedule too.
 
     Attributes:
         job: The last snapshot; one with ``error`` set once the job is lost.
-        accepted_at: Instant on the client's clock when the service accepted it; ``None`` for a job from elsewhere.
-        kind: Operation that submitted it, empty for a job from elsewhere: jobs of one kind take similar times.
+        kind: What was submitted, as far as it foretells how long that takes; empty for a job from elsewhere.
         size: Bytes that were submitted.
-        seen_at: When it was last seen, or accepted.
-        progress_at: About when it went into progress, once that was seen.
+        seen_at: When a job of known kind was last seen, or accepted.
         polled: Whether the snapshot is the service's own; only then is its next change what is left to wait for.
     """
 
-    job: Job
-    accepted_at: float | None = None
+    job: Job = field(kw_only=True)
     kind: str = ""
     size: int = 0
     seen_at: float | None = None
-    progress_at: float | None = None
     polled: bool = False
     listeners: tuple[Listener, ...] = ()
     interests: int = 0

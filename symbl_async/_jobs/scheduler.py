@@ -7,11 +7,14 @@ submission that needs its slot. What a poll finds is told to every listener, so 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from weakref import WeakValueDictionary
 
 import anyio
+import anyio.abc
+import anyio.lowlevel
 from attrs import define, evolve, field
 
 from .._policy.clock import Clock
@@ -36,6 +39,9 @@ _LONG_POLL = 50
 
 _WAITING_AT_ONCE = 64
 """Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
+
+_BREATH = 512
+"""Jobs left at once before others get to run."""
 
 
 @define
@@ -64,7 +70,7 @@ class Scheduler:
     """
 
     session: Session
-    schedule: Schedule
+    schedule: Schedule[JobRecord]
     clock: Clock
     retry: Retry
     check_usable: Callable[[], object]
@@ -73,30 +79,33 @@ class Scheduler:
     # Polls that wait at the server, by job; ended with the interest in their job.
     _waiting: dict[str, anyio.CancelScope] = field(init=False, factory=dict)
     _offers_wait: bool = field(init=False, default=True)
-    # Whoever is interested holds the record; the schedule alone does not keep a job alive.
-    _records: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
+    # The records of watched jobs stand in the schedule; those that somebody merely holds stand here while he does.
+    _held: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
+    _leaving: deque[tuple[Iterator[JobRecord], Listener]] = field(init=False, factory=deque)
+    # Most jobs have one listener and most of those the same one, so they share this tuple of one.
+    _alone: tuple[Listener, ...] = field(init=False, default=())
     _wake: anyio.Event = field(init=False, factory=lambda: anyio.Event())
     _odd_statuses: set[str] = field(init=False, factory=set)
 
-    def record(self, job_id: str, conversation_id: str | None = None, *, accepted: bool = False) -> JobRecord:
+    def record(self, job_id: str, conversation_id: str | None = None) -> JobRecord:
         """Return the one record of *job_id*, making it if needed.
 
         Raises:
             InvalidInputError: *job_id* cannot be an id of the service.
         """
-        record = self._records.get(job_id)
+        record = self._known(job_id)
         if record is None:
-            job = unknown_job(check_id("job id", job_id), conversation_id)
-            record = JobRecord(job, self.clock.time() if accepted else None)
-            self._records[job_id] = record
+            record = JobRecord(check_id("job id", job_id), job=unknown_job(job_id, conversation_id))
+            self._held[record.id] = record
         elif conversation_id is not None and record.job.conversation_id is None:
             record.job = evolve(record.job, conversation_id=conversation_id)
         return record
 
     def accepted(self, accepted: Accepted, kind: str, size: int) -> JobRecord:
         """Return the record of a job that the service took just now, with what foretells how long it takes."""
-        record = self.record(accepted.job_id, accepted.conversation_id, accepted=True)
-        record.kind, record.size, record.seen_at = kind, size, record.accepted_at
+        record = self.record(accepted.job_id, accepted.conversation_id)
+        record.added_at = record.seen_at = self.clock.time()
+        record.kind, record.size = kind, size
         return record
 
     def watch(self, record: JobRecord, listener: Listener) -> None:
@@ -106,30 +115,49 @@ class Scheduler:
             ClientStateError: The client is closed, or belongs to another event loop.
         """
         self.check_usable()
-        record.listeners = (*record.listeners, listener)
+        self.listen(record, listener)
         self.want(record)
+
+    def listen(self, record: JobRecord, listener: Listener) -> None:
+        """Tell *listener* of changes that become known, without polling for it."""
+        if record.listeners:
+            record.listeners = (*record.listeners, listener)
+            return
+        if not self._alone or self._alone[0] is not listener:
+            self._alone = (listener,)
+        record.listeners = self._alone
 
     def unwatch(self, record: JobRecord, listener: Listener) -> None:
         """Take back ``watch``; harmless for a job that is over."""
-        record.listeners = tuple(other for other in record.listeners if other is not listener)
+        if len(record.listeners) == 1 and record.listeners[0] is listener:
+            record.listeners = ()
+        else:
+            record.listeners = tuple(other for other in record.listeners if other is not listener)
         self.unwant(record)
+
+    def leave(self, records: Iterable[JobRecord], listener: Listener) -> None:
+        """Take back ``watch`` for many jobs: some at once, the rest between polls, so that the loop is never held."""
+        self._leaving.append((iter(records), listener))
+        self._leave_some()
+        if self._leaving:
+            self._wake.set()
 
     def want(self, record: JobRecord) -> None:
         """Poll the job while anybody wants it."""
         record.interests += 1
         if record.over:
             return
-        now = self.clock.time()
-        if self.schedule.add(record.job.id, now, accepted_at=record.accepted_at, at_once=self._may_wait()):
-            self._expect(record)
+        at_once = not record.kind or self._may_wait()
+        if self.schedule.add(record, self.clock.time(), at_once=at_once):
+            self._held.pop(record.id, None)
             self._wake.set()
 
     def unwant(self, record: JobRecord) -> None:
         """Take back one ``want``."""
         record.interests -= 1
-        if record.interests == 0:
-            self.schedule.remove(record.job.id, self.clock.time())
-            waiting = self._waiting.get(record.job.id)
+        if record.interests == 0 and self.schedule.remove(record.id, self.clock.time()):
+            self._held[record.id] = record
+            waiting = self._waiting.get(record.id)
             if waiting is not None:
                 waiting.cancel()
 
@@ -148,9 +176,15 @@ class Scheduler:
         self.schedule.hint(job_id, self.clock.time())
         self._wake.set()
 
+    def add_deadline(self, seconds: float, late: Callable[[], object]) -> int:
+        """Call *late* in so many seconds; returns the number to take that back with."""
+        number = self.schedule.add_deadline(self.clock.time() + seconds, late)
+        self._wake.set()
+        return number
+
     def close(self, error: SymblError) -> None:
         """End every wait with *error*."""
-        for record in list(self._records.values()):
+        for record in (*self.schedule.entries(), *self._held.values()):
             for listener in record.listeners:
                 listener.failed(record, error)
 
@@ -158,12 +192,37 @@ class Scheduler:
         """Poll until cancelled; polls under way are cancelled with it."""
         async with anyio.create_task_group() as polls:
             while True:
-                now = self.clock.time()
-                for job_id, due_at in self.schedule.take_due(now):
-                    self.stats.lag = now - due_at
-                    self.stats.largest_lag = max(self.stats.largest_lag, self.stats.lag)
-                    polls.start_soon(self._poll, job_id)
-                await self._until(self.schedule.next_wake())
+                self._start(polls)
+                if self._leave_some():
+                    await anyio.lowlevel.checkpoint()
+                else:
+                    await self._until(self.schedule.next_wake())
+
+    def _known(self, job_id: str) -> JobRecord | None:
+        return self.schedule.get(job_id) or self._held.get(job_id)
+
+    def _leave_some(self) -> bool:
+        """Go on with ``leave``; tells whether there is more to do."""
+        for _ in range(_BREATH):
+            if not self._leaving:
+                return False
+            records, listener = self._leaving[0]
+            record = next(records, None)
+            if record is None:
+                self._leaving.popleft()
+            else:
+                self.unwatch(record, listener)
+        return True
+
+    def _start(self, polls: anyio.abc.TaskGroup) -> None:
+        """Do what is due: tell who is late, start polls."""
+        now = self.clock.time()
+        for late in self.schedule.take_late(now):
+            late()
+        for record, due_at in self.schedule.take_due(now):
+            self.stats.lag = now - due_at
+            self.stats.largest_lag = max(self.stats.largest_lag, self.stats.lag)
+            polls.start_soon(self._poll, record)
 
     async def _until(self, instant: float | None) -> None:
         """Wait for *instant* or for a change of the schedule."""
@@ -175,38 +234,35 @@ class Scheduler:
             if timer is not None:
                 timer.cancel()
 
-    async def _poll(self, job_id: str) -> None:
-        """Ask for one job and record what the answer means; every path hands the id back to the schedule."""
+    async def _poll(self, record: JobRecord) -> None:
+        """Ask for one job and record what the answer means; every path hands the job back to the schedule."""
         self.stats.polls += 1
         landed = False
+        request = build_get_job(record.id, wait=_LONG_POLL if record.polled and self._may_wait() else 0)
         try:
-            record = self._records.get(job_id)
-            wait = _LONG_POLL if record is not None and record.polled and self._may_wait() else 0
-            request = build_get_job(job_id, wait=wait)
-            known = record.job.conversation_id if record is not None else None
             try:
-                reply = await self._ask(request, job_id)
+                reply = await self._ask(request, record.id)
                 if reply is None:
                     return
                 if reply.status == 404:
                     landed = True
-                    self._missing(job_id)
+                    self._missing(record)
                     return
                 if not is_success(reply):
                     problem: SymblError = status_error(request, reply)
                     delay = retry_after(reply.headers, self.retry)
                 else:
-                    job = read_job(request, reply, job_id=job_id, conversation_id=known)
+                    job = read_job(request, reply, job_id=record.id, conversation_id=record.job.conversation_id)
                     landed = True
-                    self._seen(job, waited=bool(wait) and self._did_wait(reply))
+                    self._seen(record, job, waited=bool(request.wait) and self._did_wait(reply))
                     return
             except SymblError as error:  # of the poll, or of a token that could not be renewed
                 problem, delay = error, None
             landed = True
-            self._failed(job_id, problem, delay)
+            self._failed(record, problem, delay)
         finally:
             if not landed:  # cancelled, or nobody was interested any more; whoever is by now should not wait for that
-                self.schedule.record_failure(job_id, self.clock.time(), delay=0.0)
+                self.schedule.record_failure(record.id, self.clock.time(), delay=0.0)
             self._wake.set()
 
     async def _ask(self, request: Request, job_id: str) -> Reply | None:
@@ -236,21 +292,20 @@ class Scheduler:
         self._offers_wait = waited(reply)
         return self._offers_wait
 
-    def _seen(self, job: Job, *, waited: bool = False) -> None:
+    def _seen(self, record: JobRecord, job: Job, *, waited: bool = False) -> None:
         now = self.clock.time()
-        record = self._records.get(job.id)
-        if record is not None:
-            record.polled = True
+        record.polled = True
+        if record.kind and self.schedule.polling.learn and not record.over:
             self._learn(record, job, now)
         if job.terminal:
-            self.schedule.record_terminal(job.id)
+            self.schedule.record_terminal(record.id)
+            self._held[record.id] = record
         else:
-            self.schedule.record_pending(job.id, now, delay=0.0 if waited or self._may_wait() else None)
+            self.schedule.record_pending(record.id, now, delay=0.0 if waited or self._may_wait() else None)
         if not isinstance(job.status, JobStatus) and job.status not in self._odd_statuses:
             self._odd_statuses.add(job.status)
-            logger.warning("job %s has the unknown status %r; it counts as not over", job.id, job.status)
-        if record is not None:
-            record.update(job)
+            logger.warning("job %s has the unknown status %r; it counts as not over", record.id, job.status)
+        record.update(job)
 
     def _learn(self, record: JobRecord, job: Job, now: float) -> None:
         """Note when the job went into progress and, once it is over, how long that took.
@@ -258,36 +313,29 @@ class Scheduler:
         A change lies between two polls, so about half way. Time in the server's queue is left out: it says how busy the
         server is, not how long such a job takes.
         """
-        if record.over:
-            return
         seen = now if record.seen_at is None else (record.seen_at + now) / 2
         record.seen_at = now
-        if job.status == JobStatus.IN_PROGRESS and record.progress_at is None:
-            record.progress_at = seen
-            self._expect(record)
-        elif job.status == JobStatus.COMPLETED and record.kind:
-            began = record.progress_at if record.progress_at is not None else record.accepted_at
-            if began is not None and self.schedule.polling.learn:
+        if job.status == JobStatus.IN_PROGRESS:
+            if record.expected is None:  # evidence may have come since it began
+                expected = self.durations.expect(record.kind, record.size)
+                self.schedule.begin(record, seen if record.progress_at is None else record.progress_at, expected)
+        elif job.status == JobStatus.COMPLETED:
+            began = record.added_at if record.progress_at is None else record.progress_at
+            if began is not None:
                 self.durations.learn(record.kind, max(seen - began, 0.0), record.size)
 
-    def _expect(self, record: JobRecord) -> None:
-        if record.progress_at is not None and record.kind and self.schedule.polling.learn:
-            expected = self.durations.expect(record.kind, record.size)
-            self.schedule.begin(record.job.id, record.progress_at, expected)
-
-    def _missing(self, job_id: str) -> None:
-        record = self._records.get(job_id)
-        if self.schedule.record_missing(job_id, self.clock.time()) is Missing.LOST and record is not None:
-            text = f"job {job_id} is lost: the service answers 404 for it. Was it deleted, or is this another server?"
+    def _missing(self, record: JobRecord) -> None:
+        if self.schedule.record_missing(record.id, self.clock.time()) is Missing.LOST:
+            self._held[record.id] = record
+            text = f"job {record.id} is lost: the service answers 404. Was it deleted, or is this another server?"
             record.lose(JobLostError(text, job=record.job))
 
-    def _failed(self, job_id: str, problem: SymblError, delay: float | None) -> None:
+    def _failed(self, record: JobRecord, problem: SymblError, delay: float | None) -> None:
         """A failed poll is not a failed job: it is polled again. Refused credentials, though, concern whoever waits."""
         self.stats.failed_polls += 1
-        self.schedule.record_failure(job_id, self.clock.time(), delay=delay)
+        self.schedule.record_failure(record.id, self.clock.time(), delay=delay)
         if self.stats.failed_polls & (self.stats.failed_polls - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
-            logger.warning("poll of job %s failed (%d so far): %s", job_id, self.stats.failed_polls, problem)
-        record = self._records.get(job_id)
-        if isinstance(problem, AuthenticationError) and problem.status == 401 and record is not None:
+            logger.warning("poll of job %s failed (%d so far): %s", record.id, self.stats.failed_polls, problem)
+        if isinstance(problem, AuthenticationError) and problem.status == 401:
             for listener in record.listeners:
                 listener.failed(record, problem)

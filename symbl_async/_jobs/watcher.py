@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import anyio.lowlevel
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from .._iterate import each
-from .._policy.clock import Timer
+from .._policy.settings import check_timeout
 from ..errors import ClientStateError, InvalidInputError, JobTimeoutError, SymblError
 from ..models.job import Job
 from .handle import JobHandle, wait_job
@@ -35,6 +35,8 @@ class WatcherStats:
         lag: Seconds by which the latest poll was late.
         largest_lag: The largest of those.
         in_flight: Polls under way.
+        budget_use: Share of ``Polling.per_second`` that was used lately, averaged over some ten seconds; near 1 the
+            budget is what makes polls late.
     """
 
     pending: int
@@ -43,12 +45,7 @@ class WatcherStats:
     lag: float
     largest_lag: float
     in_flight: int
-
-
-@define(eq=False, repr=False)
-class _Watched:
-    record: JobRecord
-    timer: Timer | None = None
+    budget_use: float
 
 
 class JobWatcher:
@@ -73,7 +70,8 @@ class JobWatcher:
         self._origin = client.origin
         self._first = jobs
         self._keep_open = keep_open
-        self._pending: dict[str, _Watched] = {}
+        self._pending: dict[str, JobRecord] = {}
+        self._deadlines: dict[str, int] = {}
         self._ended = Inbox()
         self._followers: list[Inbox] = []
         self._entered = False
@@ -103,15 +101,16 @@ class JobWatcher:
 
     @property
     def stats(self) -> WatcherStats:
-        """Polls, lag and what is under way."""
-        polls = self._scheduler.stats
+        """Polls, lag, what is under way and how much of the budget that takes."""
+        polls, schedule = self._scheduler.stats, self._scheduler.schedule
         return WatcherStats(
             len(self._pending),
             polls.polls,
             polls.failed_polls,
             polls.lag,
             polls.largest_lag,
-            self._scheduler.schedule.in_flight,
+            schedule.in_flight,
+            schedule.budget_use(self._scheduler.clock.time()),
         )
 
     def add(self, *jobs: JobHandle | str, timeout: float | None = None) -> None:
@@ -123,10 +122,12 @@ class JobWatcher:
                 server.
 
         Raises:
-            InvalidInputError: An id is malformed, watched already, or of another server; then none is added.
+            InvalidInputError: An id is malformed, watched already, or of another server, or *timeout* is not greater
+                than 0; then none is added.
             ClientStateError: The watcher is not open.
         """
         self._check_open()
+        check_timeout("timeout", timeout)
         records: dict[str, JobRecord] = {}
         for job in jobs:
             record = self._record(job)
@@ -189,11 +190,13 @@ class JobWatcher:
     def close(self) -> tuple[str, ...]:
         """Drop the interest in all jobs, end iteration and return the pending ids; harmless when repeated."""
         self._closed = True
-        left = self.pending
-        for job_id in left:
-            self._drop(job_id)
+        left, self._pending = self._pending, {}
+        for number in self._deadlines.values():
+            self._scheduler.schedule.drop_deadline(number)
+        self._deadlines.clear()
+        self._scheduler.leave(left.values(), self)
         self._wake()
-        return left
+        return tuple(left)
 
     def finish(self) -> None:
         """Take back ``keep_open``: iteration ends once nothing is pending."""
@@ -202,8 +205,8 @@ class JobWatcher:
 
     def expire(self, seconds: float) -> None:
         """Yield every pending job now, with a ``JobTimeoutError`` that speaks of *seconds*."""
-        for watched in list(self._pending.values()):
-            self._late(watched.record, seconds)
+        for record in list(self._pending.values()):
+            self._late(record, seconds)
 
     async def aclose(self) -> None:
         """Close, for symmetry with everything else that is opened."""
@@ -213,6 +216,8 @@ class JobWatcher:
 
     def changed(self, record: JobRecord) -> None:
         """Pass a change on; of use to the scheduler alone."""
+        if self._closed:
+            return
         if record.over:
             self._drop(record.job.id)
             self._ended.put(record.job)
@@ -242,11 +247,9 @@ class JobWatcher:
             self._ended.put(record.job)
             return
         self._scheduler.watch(record, self)
-        clock = self._scheduler.clock
-        timer = None
+        self._pending[record.id] = record
         if timeout is not None:
-            timer = clock.call_at(clock.time() + timeout, partial(self._late, record, timeout))
-        self._pending[record.job.id] = _Watched(record, timer)
+            self._deadlines[record.id] = self._scheduler.add_deadline(timeout, partial(self._late, record, timeout))
 
     def _late(self, record: JobRecord, timeout: float) -> None:
         job = record.job
@@ -257,12 +260,13 @@ class JobWatcher:
         self._wake()
 
     def _drop(self, job_id: str) -> None:
-        watched = self._pending.pop(job_id, None)
-        if watched is None:
+        record = self._pending.pop(job_id, None)
+        if record is None:
             return
-        if watched.timer is not None:
-            watched.timer.cancel()
-        self._scheduler.unwatch(watched.record, self)
+        number = self._deadlines.pop(job_id, None)
+        if number is not None:
+            self._scheduler.schedule.drop_deadline(number)
+        self._scheduler.unwatch(record, self)
 
     def _wake(self) -> None:
         for inbox in (self._ended, *self._followers):

@@ -28,6 +28,19 @@ def _check(low: float, high: float = sys.float_info.max, *, strict: bool = False
     return validate
 
 
+def check_timeout(name: str, seconds: object, *, zero: bool = False) -> None:
+    """Refuse what is no number of seconds greater than 0, or 0 where that means "only if it is so now".
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (seconds > 0 or zero and seconds == 0):
+        bound = "at least" if zero else "greater than"
+        raise InvalidInputError(f"{name} must be {bound} 0 seconds, or None, not {seconds!r}")
+
+
 def _more_than(low: float, high: float = sys.float_info.max) -> Validator:
     return _check(low, high, strict=True)
 

@@ -34,6 +34,10 @@ def parse_status(text: str) -> JobStatus | str:
         return text
 
 
+NO_EXTRA: Mapping[str, object] = {}
+"""One empty mapping for all: of most jobs there is nothing more to tell, and there are many of them."""
+
+
 @frozen
 class Job:
     """A snapshot of one job.
@@ -51,7 +55,7 @@ class Job:
     status: JobStatus | str
     conversation_id: str | None = None
     error: JobError | None = field(default=None, eq=False)
-    extra: Mapping[str, object] = field(factory=dict, repr=False)
+    extra: Mapping[str, object] = field(default=NO_EXTRA, repr=False)
 
     @property
     def terminal(self) -> bool:

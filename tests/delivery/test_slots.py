@@ -13,7 +13,7 @@ from support import client_of, no_task_left, until
 
 from symbl_async import CapacityError, ClientStateError, JobStatus
 from symbl_async._delivery.slots import JobSlots
-from symbl_async._jobs.record import JobRecord, unknown_job
+from symbl_async._jobs.record import JobRecord, Listener, unknown_job
 from symbl_async._policy.limits import LearnedLimit
 from symbl_async.testing import FakeClock, Fault, serve
 
@@ -23,6 +23,10 @@ class Watched:
     """A scheduler that only counts who is wanted."""
 
     wanted: list[str] = field(factory=list)
+
+    def listen(self, record: JobRecord, listener: Listener) -> None:
+        """Tell of changes."""
+        record.listeners = (*record.listeners, listener)
 
     def want(self, record: JobRecord) -> None:
         """Poll it."""
@@ -49,7 +53,8 @@ class Bench:
     def job(self) -> JobRecord:
         """Make a record of a new job."""
         self.number += 1
-        return JobRecord(unknown_job(f"job-{self.number}", "1"), self.clock.time())
+        job_id = f"job-{self.number}"
+        return JobRecord(job_id, self.clock.time(), job=unknown_job(job_id, "1"))
 
     @property
     def free(self) -> bool:

@@ -82,6 +82,20 @@ async def test_row_49_timeout_leaves_the_job_alone() -> None:
             assert (await error_handle).id == handle.conversation_id
 
 
+async def test_timeout_that_is_none_is_refused() -> None:
+    """Nothing is asked for a wait of no length; zero seconds, though, mean "only if it is so now"."""
+    async with peer(job=said("in_progress", "completed")) as server, client_of(server) as client:
+        handle = client.job(JOB, CONVERSATION)
+        for timeout in (-1, float("nan"), "5"):
+            with pytest.raises(InvalidInputError, match="timeout"):
+                await handle.wait_job(timeout=timeout)  # type: ignore[arg-type]
+        assert not server.seen("job")
+        with pytest.raises(JobTimeoutError):
+            await handle.wait_job(timeout=0)
+        assert (await handle.wait_job()).ok
+        assert (await handle.wait_job(timeout=0)).ok
+
+
 async def test_timeouts_run_on_the_clients_clock() -> None:
     """An hour of waiting takes no time on a clock that jumps."""
     clock = FakeClock()

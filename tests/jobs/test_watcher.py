@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -23,6 +25,7 @@ from symbl_async import (
     JobTimeoutError,
     JobWatcher,
     Polling,
+    SymblClient,
     SymblError,
 )
 from symbl_async._protocol import Reply, Request
@@ -164,6 +167,9 @@ async def test_bad_input_adds_nothing() -> None:
                 watcher.add("fresh", bad)  # type: ignore[arg-type]
         with pytest.raises(InvalidInputError, match="already"):
             watcher.add("c", "c")
+        for timeout in (0, -1.0, float("nan"), "5", True):
+            with pytest.raises(InvalidInputError, match="timeout"):
+                watcher.add("c", timeout=timeout)  # type: ignore[arg-type]
         for unknown in ("never", "", "c"):
             with pytest.raises(InvalidInputError):
                 watcher.remove(unknown)
@@ -411,8 +417,6 @@ def test_any_history_ends_each_job_once(steps: list[tuple[str, int]], seed: int)
 
     async def check() -> None:
         random.seed(seed)
-        from symbl_async import SymblClient
-
         script = Script()
         polling = Polling(missing_grace=5.0)
         client = SymblClient(
@@ -490,6 +494,108 @@ def test_any_history_ends_each_job_once(steps: list[tuple[str, int]], seed: int)
             gaps[job_id] = at
 
     anyio.run(check)
+
+
+def scripted(script: Script, **polling: float) -> SymblClient:
+    """A client of a scripted service."""
+    return SymblClient(
+        base_url="https://x.invalid",
+        access_token="t",
+        transport=script,
+        clock=script.clock,
+        polling=Polling(**polling),  # type: ignore[arg-type]
+    )
+
+
+async def test_deadline_is_told_while_the_budget_is_spent() -> None:
+    """A job is late when its time is over, even if no poll may go out for a long time."""
+    script = Script()
+    script.states = {f"job-{number}": "in_progress" for number in range(50)}
+    async with scripted(script, per_second=0.1) as client, client.watch(keep_open=True) as watcher:
+        for number in range(50):
+            watcher.add(f"job-{number}", timeout=10.0 + number)
+        await script.clock.advance(12.5)
+        assert len(watcher.pending) == 47
+        late = [job async for job in _take(watcher, 3)]
+        assert [job.id for job in late] == ["job-0", "job-1", "job-2"]
+        assert all(isinstance(job.error, JobTimeoutError) for job in late)
+        watcher.remove("job-3")
+        await script.clock.advance(2.0)
+        assert [job.id async for job in _take(watcher, 1)] == ["job-4"]
+        watcher.close()
+        await script.clock.advance(100.0)
+        assert not client.jobs.scheduler.schedule._deadlines
+
+
+async def _take(watcher: JobWatcher, count: int) -> AsyncIterator[Job]:
+    async with aclosing(aiter(watcher)) as jobs:
+        for _ in range(count):
+            yield await anext(jobs)
+
+
+async def test_short_waits_in_a_row_find_out_that_a_job_is_lost() -> None:
+    """The grace and the count of 404s belong to the job, not to the wait."""
+    script = Script()
+    async with scripted(script) as client:
+        handle = client.job("gone")
+        for _ in range(40):
+            done = anyio.Event()
+            ends: list[BaseException] = []
+
+            async def wait(done: anyio.Event = done, ends: list[BaseException] = ends) -> None:
+                try:
+                    await handle.wait_job(timeout=2.0)
+                except (JobLostError, JobTimeoutError) as error:
+                    ends.append(error)
+                done.set()
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(wait)
+                await anyio.wait_all_tasks_blocked()
+                await script.clock.advance(2.0)
+                await done.wait()
+            if isinstance(ends[0], JobLostError):
+                break
+        else:
+            pytest.fail("nobody noticed")
+        assert script.clock.time() - 1000.0 > 30.0
+
+
+async def test_use_of_the_budget_is_in_the_stats() -> None:
+    """With more jobs than the budget can follow it is near one."""
+    script = Script()
+    script.states = {f"job-{number}": "in_progress" for number in range(100)}
+    async with scripted(script, per_second=2.0, maximum=1.0) as client, client.watch(script.states) as watcher:
+        assert watcher.stats.budget_use == 0.0
+        await script.clock.advance(60.0)
+        assert watcher.stats.budget_use == pytest.approx(1.0, abs=0.1)
+
+
+async def test_leaving_many_jobs_lets_others_run() -> None:
+    """Thousands of jobs are left in slices, at the end none is polled any more, and one who stays is still told."""
+    script = Script()
+    script.states = {f"job-{number}": "in_progress" for number in range(5000)}
+    async with scripted(script, per_second=1000.0) as client, client.watch(keep_open=True) as other:
+        other.add("job-4999")
+        schedule = client.jobs.scheduler.schedule
+        async with client.watch(keep_open=True) as watcher:
+            await watcher.add_all(script.states)
+            assert len(schedule) == 5000
+            left = watcher.close()
+            assert len(left) == 5000
+            assert watcher.pending == ()
+            assert len(schedule) > 1000, "all at once: the loop was held"
+        turns = 0
+        while len(schedule) > 1:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+        assert turns > 5
+        script.asked.clear()
+        await script.clock.advance(30.0)
+        assert {job_id for _, job_id in script.asked} == {"job-4999"}
+        script.states["job-4999"] = "completed"
+        await script.clock.advance(30.0)
+        assert [job.id async for job in _take(other, 1)] == ["job-4999"]
 
 
 async def test_status_of_a_handle_follows_the_watcher() -> None:

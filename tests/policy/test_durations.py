@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from symbl_async._policy.durations import Durations, Expectation
-from symbl_async._policy.schedule import Schedule
+from symbl_async._policy.schedule import Entry, Schedule
 from symbl_async._policy.settings import Polling
 
 
@@ -111,11 +111,12 @@ def test_impossible_durations_are_not_learned(seconds: float) -> None:
 
 def test_schedule_follows_what_is_expected_but_keeps_its_longest_interval() -> None:
     """The first poll waits until hardly any such job can have ended; after that none waits longer than the maximum."""
-    schedule = Schedule(Polling(first=1.0, maximum=15.0, jitter=0.0))
-    schedule.add("a", 0.0)
+    schedule: Schedule[Entry] = Schedule(Polling(first=1.0, maximum=15.0, jitter=0.0))
+    entry = Entry("a")
+    schedule.add(entry, 0.0)
     assert schedule.take_due(0.0)
     expected = Expectation(600.0, 0.2)
-    schedule.begin("a", 0.0, expected)
+    schedule.begin(entry, 0.0, expected)
     schedule.record_pending("a", 0.0)
     wake = schedule.next_wake()
     assert wake == pytest.approx(expected.safe_until)
@@ -131,14 +132,14 @@ def test_schedule_follows_what_is_expected_but_keeps_its_longest_interval() -> N
 
 def test_parked_poll_leaves_its_place_in_flight() -> None:
     """A poll that waits at the server does not count, and its end is counted once."""
-    schedule = Schedule(Polling(in_flight=1, per_second=1e6, minimum_gap=0.0, jitter=0.0))
+    schedule: Schedule[Entry] = Schedule(Polling(in_flight=1, per_second=1e6, minimum_gap=0.0, jitter=0.0))
     for job_id in ("a", "b"):
-        schedule.add(job_id, 0.0)
-    ((first, _),) = schedule.take_due(0.0)
+        schedule.add(Entry(job_id), 0.0)
+    first = schedule.take_due(0.0)[0][0].id
     assert schedule.take_due(1.0) == []
     schedule.park(first)
     assert schedule.in_flight == 0
-    ((second, _),) = schedule.take_due(1.0)
+    second = schedule.take_due(1.0)[0][0].id
     assert {first, second} == {"a", "b"}
     schedule.record_pending(first, 2.0)
     assert schedule.in_flight == 1

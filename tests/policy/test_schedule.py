@@ -10,23 +10,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbl_async import Polling
-from symbl_async._policy.schedule import Missing, Schedule
+from symbl_async._policy.schedule import Entry, Missing, Schedule
 
 
-def make(**polling: float) -> Schedule:
+def make(**polling: float) -> Schedule[Entry]:
     """A schedule without chance."""
     return Schedule(Polling(**{"jitter": 0.0, **polling}), random.Random(0))  # type: ignore[arg-type]
 
 
-def due(schedule: Schedule, now: float) -> list[str]:
+def watch(schedule: Schedule[Entry], job_id: str, now: float, *, accepted_at: float | None = None) -> bool:
+    """Watch a job: one from elsewhere, or one that was accepted here."""
+    return schedule.add(Entry(job_id, accepted_at), now, at_once=accepted_at is None)
+
+
+def due(schedule: Schedule[Entry], now: float) -> list[str]:
     """The ids handed out now."""
-    return [job_id for job_id, _ in schedule.take_due(now)]
+    return [entry.id for entry, _ in schedule.take_due(now)]
 
 
 def test_interval_grows_with_age() -> None:
     """Polls of an untouched job stand at first, first times growth and so on, up to the longest interval."""
     schedule = make(first=1.0, growth=1.5, maximum=15.0)
-    schedule.add("a", 0.0, accepted_at=0.0)
+    watch(schedule, "a", 0.0, accepted_at=0.0)
     gaps, now = [], 0.0
     for _ in range(10):
         wake = schedule.next_wake()
@@ -42,14 +47,14 @@ def test_interval_grows_with_age() -> None:
 def test_job_from_elsewhere_is_polled_at_once() -> None:
     """Nobody knows how old it is."""
     schedule = make()
-    schedule.add("a", 5.0)
+    watch(schedule, "a", 5.0)
     assert due(schedule, 5.0) == ["a"]
 
 
 def test_old_job_is_polled_at_once() -> None:
     """A job accepted long ago is due when it is first watched."""
     schedule = make()
-    schedule.add("a", 500.0, accepted_at=0.0)
+    watch(schedule, "a", 500.0, accepted_at=0.0)
     assert due(schedule, 500.0) == ["a"]
 
 
@@ -59,11 +64,11 @@ def test_jitter_spreads_within_its_bound(jitter: float) -> None:
     schedule = Schedule(Polling(first=10.0, jitter=jitter, minimum_gap=0.0), random.Random(1))
     wakes = []
     for number in range(200):
-        schedule.add(str(number), 0.0, accepted_at=0.0)
+        watch(schedule, str(number), 0.0, accepted_at=0.0)
     while (wake := schedule.next_wake()) is not None and len(wakes) < 200:
-        for job_id, at in schedule.take_due(wake):
+        for entry, at in schedule.take_due(wake):
             wakes.append(at)
-            schedule.record_terminal(job_id)
+            schedule.record_terminal(entry.id)
     assert len(set(wakes)) > 190
     assert 10.0 * (1 - jitter) <= min(wakes)
     assert max(wakes) <= 10.0 * (1 + jitter)
@@ -72,18 +77,18 @@ def test_jitter_spreads_within_its_bound(jitter: float) -> None:
 def test_duplicates_coalesce() -> None:
     """An id is watched once however often it is added."""
     schedule = make()
-    assert schedule.add("a", 0.0)
-    assert not schedule.add("a", 0.0)
+    assert watch(schedule, "a", 0.0)
+    assert not watch(schedule, "a", 0.0)
     assert len(schedule) == 1
     assert due(schedule, 0.0) == ["a"]
-    assert not schedule.add("a", 0.0)
+    assert not watch(schedule, "a", 0.0)
     assert due(schedule, 1.0) == []
 
 
 def test_hint_makes_due_now_but_not_before_the_gap() -> None:
     """Any number of hints cause one poll per minimum gap."""
     schedule = make(minimum_gap=0.5, first=10.0)
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     polls = []
     for step in range(100):
         now = step / 20
@@ -97,7 +102,7 @@ def test_hint_makes_due_now_but_not_before_the_gap() -> None:
 def test_hint_during_a_poll_counts_after_it() -> None:
     """The answer under way may be older than the hint."""
     schedule = make(minimum_gap=0.0, first=10.0)
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     assert due(schedule, 0.0) == ["a"]
     schedule.hint("a", 0.1)
     schedule.record_pending("a", 0.2)
@@ -109,7 +114,7 @@ def test_hint_during_a_poll_counts_after_it() -> None:
 def test_pause_that_the_server_asks_for_is_taken() -> None:
     """A Retry-After replaces the interval."""
     schedule = make()
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     due(schedule, 0.0)
     schedule.record_failure("a", 0.0, delay=7.0)
     assert schedule.next_wake() == 7.0
@@ -118,7 +123,7 @@ def test_pause_that_the_server_asks_for_is_taken() -> None:
 def test_row_28_missing_within_the_grace_is_pending() -> None:
     """A job that the service does not show yet is waited for."""
     schedule = make(missing_grace=30.0)
-    schedule.add("a", 0.0, accepted_at=0.0)
+    watch(schedule, "a", 0.0, accepted_at=0.0)
     now = 0.0
     while True:
         wake = schedule.next_wake()
@@ -133,7 +138,7 @@ def test_row_28_missing_within_the_grace_is_pending() -> None:
 def test_row_29_three_in_a_row_are_lost() -> None:
     """After the grace the third 404 in a row ends a job; an answer in between starts the count anew."""
     schedule = make(missing_grace=0.0)
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     verdicts = []
     now = 1.0
     for answer in ["404", "404", "200", "404", "503", "404", "404"]:
@@ -153,7 +158,7 @@ def test_row_29_three_in_a_row_are_lost() -> None:
 def test_terminal_is_final() -> None:
     """An ended id never comes back by itself."""
     schedule = make()
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     due(schedule, 0.0)
     schedule.hint("a", 0.0)
     schedule.record_terminal("a")
@@ -163,7 +168,7 @@ def test_terminal_is_final() -> None:
 def test_removed_during_a_poll_is_forgotten_when_it_lands() -> None:
     """The poll stays counted until its answer, and then nothing is left."""
     schedule = make()
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     due(schedule, 0.0)
     assert schedule.remove("a", 0.0)
     assert not schedule.remove("a", 0.0)
@@ -176,11 +181,11 @@ def test_removed_during_a_poll_is_forgotten_when_it_lands() -> None:
 def test_removed_and_added_again_keeps_its_gap() -> None:
     """Coming back does not get a job polled sooner."""
     schedule = make(minimum_gap=1.0)
-    schedule.add("a", 0.0)
+    watch(schedule, "a", 0.0)
     due(schedule, 0.0)
     schedule.record_pending("a", 0.0)
     schedule.remove("a", 0.1)
-    schedule.add("a", 0.2)
+    watch(schedule, "a", 0.2)
     assert due(schedule, 0.9) == []
     assert due(schedule, 1.0) == ["a"]
 
@@ -189,7 +194,7 @@ def test_nobody_starves_under_a_short_budget() -> None:
     """A hundred jobs, one of them hinted at all the time, and one poll per second: all have their turn."""
     schedule = make(per_second=1.0, first=1.0, maximum=1.0, minimum_gap=0.1)
     for number in range(100):
-        schedule.add(str(number), 0.0)
+        watch(schedule, str(number), 0.0)
     counts: dict[str, int] = {}
     for second in range(1000):
         schedule.hint("0", float(second))
@@ -206,7 +211,7 @@ def test_memory_of_a_long_run_does_not_grow() -> None:
     now = 0.0
     for step in range(5000):
         now += 0.02
-        schedule.add(f"job-{step}", now)
+        watch(schedule, f"job-{step}", now)
         schedule.hint("steady", now)
         for job_id in due(schedule, now):
             schedule.record_pending(job_id, now)
@@ -216,12 +221,106 @@ def test_memory_of_a_long_run_does_not_grow() -> None:
     assert len(schedule._left) < 200
 
 
+def test_job_watched_again_keeps_its_age_and_its_misses() -> None:
+    """Short waits in a row are one long one: neither the grace nor the row of 404s begins anew."""
+    schedule = make(missing_grace=30.0)
+    entry = Entry("a")
+    verdicts = []
+    for now in (0.0, 20.0, 40.0, 60.0, 80.0):
+        schedule.add(entry, now)
+        assert due(schedule, now) == ["a"]
+        verdicts.append(schedule.record_missing("a", now))
+        schedule.remove("a", now)
+    assert verdicts == [Missing.PENDING] * 4 + [Missing.LOST]
+
+
+def test_removed_during_a_poll_and_added_again_is_polled_once() -> None:
+    """The poll under way serves the newcomer, who is not polled beside it."""
+    schedule = make(minimum_gap=0.5)
+    watch(schedule, "a", 0.0)
+    assert due(schedule, 0.0) == ["a"]
+    schedule.remove("a", 0.1)
+    watch(schedule, "a", 0.2)
+    assert due(schedule, 0.4) == []
+    schedule.record_failure("a", 0.4, delay=0.0)
+    assert due(schedule, 0.45) == []
+    assert due(schedule, 0.5) == ["a"]
+
+
+def test_use_of_the_budget_is_told() -> None:
+    """It goes up to one while the budget is short and back to nothing after the last poll."""
+    schedule = make(per_second=10.0, first=1.0, maximum=1.0, minimum_gap=0.0)
+    assert schedule.budget_use(0.0) == 0.0
+    for number in range(100):
+        watch(schedule, str(number), 0.0)
+    now = 0.0
+    while now < 60.0:
+        for job_id in due(schedule, now):
+            schedule.record_pending(job_id, now)
+        now += 0.1
+    assert schedule.budget_use(now) == pytest.approx(1.0, abs=0.02)
+    assert schedule.budget_use(now + 10.0) == pytest.approx(0.37, abs=0.02)
+    assert schedule.budget_use(now + 100.0) < 0.001
+
+
+def test_deadline_comes_when_it_is_due_whatever_the_budget() -> None:
+    """Late jobs are told in time although no poll may start for long."""
+    schedule = make(per_second=0.01, in_flight=1)
+    watch(schedule, "a", 0.0)
+    watch(schedule, "b", 0.0)
+    schedule.add_deadline(5.0, lambda: "b is late")
+    assert len(schedule.take_due(0.0)) == 1
+    assert schedule.next_wake() == 5.0
+    assert schedule.take_late(4.9) == []
+    assert [late() for late in schedule.take_late(5.0)] == ["b is late"]
+    assert schedule.take_late(5.0) == []
+    assert schedule.next_wake() is None
+
+
+@given(
+    deadlines=st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=200), steps=st.lists(st.integers(0, 7))
+)
+def test_each_deadline_comes_once_in_order_unless_it_was_taken_back(
+    deadlines: list[tuple[int, bool]], steps: list[int]
+) -> None:
+    """None is early, none is lost, none comes after it was taken back, and nothing of them is left."""
+    schedule = make()
+    numbers = {}
+    for place, (at, _) in enumerate(deadlines):
+        numbers[place] = schedule.add_deadline(float(at), lambda place=place: place)  # type: ignore[misc]
+    kept = [place for place, (_, dropped) in enumerate(deadlines) if not dropped]
+    for place in numbers.keys() - kept:
+        schedule.drop_deadline(numbers[place])
+    came: list[int] = []
+    now = 0.0
+    for step in [*steps, 20]:
+        now += step
+        new = [late() for late in schedule.take_late(now)]
+        assert all(deadlines[place][0] <= now for place in new)
+        came += new
+        wake = schedule.next_wake()
+        assert wake is None or wake > now
+    assert came == sorted(kept, key=lambda place: (deadlines[place][0], place))
+    for number in numbers.values():
+        schedule.drop_deadline(number)
+    assert schedule.next_wake() is None
+    assert not schedule._deadlines
+
+
+def test_deadlines_that_were_taken_back_leave_no_rows() -> None:
+    """Waits that end in time, over and over, do not fill the memory."""
+    schedule = make()
+    for _ in range(5000):
+        schedule.drop_deadline(schedule.add_deadline(1e6, list))
+    assert len(schedule._deadline_rows) < 200
+
+
 @define
 class Service:
     """A model of what the schedule must do, fed by a random history."""
 
     polling: Polling
-    schedule: Schedule
+    schedule: Schedule[Entry]
     now: float = 0.0
     watched: set[str] = field(factory=set)
     flying: dict[str, float] = field(factory=dict)
@@ -232,7 +331,8 @@ class Service:
 
     def take(self) -> None:
         """Hand out what is due, and check every promise about it."""
-        for job_id, since in self.schedule.take_due(self.now):
+        for entry, since in self.schedule.take_due(self.now):
+            job_id = entry.id
             assert job_id in self.watched, "an id that nobody watches, or that has ended"
             assert job_id not in self.flying, "polled twice at once"
             assert since <= self.now, "before it was due"
@@ -282,7 +382,7 @@ def test_schedule_keeps_its_promises_in_any_history(
     for step, number in steps:
         job_id = f"job-{number}"
         if step == "add":
-            model.schedule.add(job_id, model.now, accepted_at=model.now if number % 2 else None)
+            watch(model.schedule, job_id, model.now, accepted_at=model.now if number % 2 else None)
             model.watched.add(job_id)
         elif step == "remove":
             assert model.schedule.remove(job_id, model.now) == (job_id in model.watched)
