@@ -1,0 +1,91 @@
+"""The real server in a process of its own, so that its work counts neither as time nor as memory of the client."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+import anyio
+from attrs import define, frozen
+
+from symbl_async import SymblClient
+from symbl_async.testing import serve
+
+
+@frozen
+class Observed:
+    """What the server saw.
+
+    Attributes:
+        ends: Instants on the machine's monotonic clock when jobs were over, by ordinal from 1.
+        requests: Requests by operation.
+    """
+
+    ends: Mapping[int, float]
+    requests: Mapping[str, int]
+
+
+@define
+class ServerProcess:
+    """A server that runs elsewhere."""
+
+    url: str
+    app_id: str
+    app_secret: str
+    pipe: Connection
+
+    def client(self, **options: Any) -> SymblClient:
+        """Return a client of it."""
+        return SymblClient(base_url=self.url, app_id=self.app_id, app_secret=self.app_secret, **options)
+
+    def observed(self) -> Observed:
+        """Return what it saw so far."""
+        self.pipe.send("observed")
+        observed: Observed = self.pipe.recv()
+        return observed
+
+
+@contextmanager
+def server_process(durations: Sequence[float], *, job_limit: int, extensions: bool) -> Iterator[ServerProcess]:
+    """Run ``serve`` in a fresh process.
+
+    Args:
+        durations: Seconds that jobs take, in the order of submission; the last counts for all that follow.
+        job_limit: Unfinished jobs before 429.
+        extensions: As of ``serve``.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(theirs, durations, job_limit, extensions))
+    process.start()
+    theirs.close()  # so that a process which dies is an end of the pipe
+    try:
+        url, app_id, app_secret = ours.recv()
+        yield ServerProcess(url, app_id, app_secret, ours)
+        ours.send("stop")
+    finally:
+        ours.close()
+        process.join()
+
+
+def _run(pipe: Connection, durations: Sequence[float], job_limit: int, extensions: bool) -> None:
+    ends: dict[int, float] = {}
+
+    def seconds(ordinal: int) -> float:
+        duration = durations[min(ordinal, len(durations)) - 1]
+        ends[ordinal] = time.monotonic() + duration
+        return duration
+
+    async def main() -> None:
+        async with serve(job_seconds=seconds, job_limit=job_limit, extensions=extensions) as server:
+            pipe.send((server.url, server.app_id, server.app_secret))
+            with suppress(EOFError):
+                while await anyio.to_thread.run_sync(pipe.recv) != "stop":
+                    pipe.send(Observed(dict(ends), Counter(entry.operation for entry in server.ledger)))
+
+    anyio.run(main)
