@@ -28,7 +28,7 @@ def _check(low: float, high: float = sys.float_info.max, *, strict: bool = False
     return validate
 
 
-def check_timeout(name: str, seconds: object, *, zero: bool = False) -> None:
+def check_timeout(name: str, seconds: Any, *, zero: bool = False) -> None:
     """Refuse what is no number of seconds greater than 0, or 0 where that means "only if it is so now".
 
     Raises:
@@ -36,7 +36,8 @@ def check_timeout(name: str, seconds: object, *, zero: bool = False) -> None:
     """
     if seconds is None:
         return
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (seconds > 0 or zero and seconds == 0):
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    if not number or not (seconds > 0 or (zero and seconds == 0)):
         bound = "at least" if zero else "greater than"
         raise InvalidInputError(f"{name} must be {bound} 0 seconds, or None, not {seconds!r}")
 
