@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import anyio
@@ -12,6 +13,9 @@ from .._jobs.scheduler import Scheduler
 from .._policy.clock import Clock, Timer
 from .._policy.limits import LearnedLimit
 from ..errors import SymblError
+
+_NEWS = 0.1
+"""Weight of the latest gap in the average."""
 
 
 @define(eq=False, repr=False)
@@ -31,6 +35,9 @@ class JobSlots:
     _queue: deque[anyio.Event] = field(init=False, factory=deque)
     _not_before: float = field(init=False, default=float("-inf"))
     _patience: float = field(init=False, default=0.0)
+    # Seconds between the ends of two own jobs, averaged over the last few.
+    _gap: float = field(init=False, default=math.inf)
+    _ended_at: float = field(init=False, default=-math.inf)
     _probe: Timer | None = field(init=False, default=None)
 
     @property
@@ -42,16 +49,18 @@ class JobSlots:
         """Wait for a slot; a cancelled wait leaves the queue."""
         await self._wait_turn(first=False)
 
-    async def refused(self, delay: float, patience: float) -> None:
+    async def refused(self, delay: float, patience: float, *, asked: float = 0.0) -> None:
         """The server answered 429 to the submission that holds this slot: wait, ahead of everybody, for the next one.
 
         Args:
             delay: Seconds to wait where no own job can end: the account is filled by others.
-            patience: Seconds after which one more is tried although no own job has ended.
+            patience: Seconds after which one more is tried although no own job was seen to end; less where own jobs
+                end more often than that, as a poll may take long to see it.
+            asked: Seconds that the server asked for.
         """
         self._submitting -= 1
         self.limit.refused(len(self._held))
-        self._patience = patience
+        self._patience = max(asked, min(patience, self._gap))
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
@@ -95,6 +104,10 @@ class JobSlots:
             self._wanted.discard(job_id)
             self.scheduler.unwant(record)
         self.limit.finished()
+        now = self.clock.time()
+        gap, self._ended_at = now - self._ended_at, now
+        if gap < math.inf:
+            self._gap = gap if self._gap == math.inf else self._gap + _NEWS * (gap - self._gap)
         self._admit()
 
     def failed(self, record: JobRecord, error: SymblError) -> None:

@@ -118,7 +118,7 @@ class Submitter:
                     refusals += 1
                     wait = pause(self.retry, refusals, self.rng)
                     patience = (pause_ceiling(self.retry, refusals) + wait) / 2
-                    await self.slots.refused(wait if delay is None else delay, max(delay or 0.0, patience))
+                    await self.slots.refused(wait if delay is None else delay, patience, asked=delay or 0.0)
                     attempt -= 1
                     continue
                 if body.released and not 400 <= reply.status < 500:

@@ -221,6 +221,34 @@ async def test_account_filled_by_others_is_asked_again_after_the_pause() -> None
     assert bench.free
 
 
+@pytest.mark.parametrize(("asked", "tried_after"), [(0.0, 2.0), (5.0, 5.0)])
+async def test_one_more_is_tried_about_when_the_next_job_should_have_ended(asked: float, tried_after: float) -> None:
+    """Where own jobs end every two seconds nobody waits a minute for a poll to see it; what the server asks for wins."""
+    bench = Bench(10)
+    records = [bench.job() for _ in range(8)]
+    for record in records:
+        await bench.slots.acquire()
+        bench.slots.hold(record)
+    for record in records[:6]:
+        await bench.clock.advance(2.0)
+        end(record)
+    admitted: list[float] = []
+    start = bench.clock.time()
+
+    async def submit() -> None:
+        await bench.slots.acquire()
+        await bench.slots.refused(60.0, 60.0, asked=asked)
+        admitted.append(bench.clock.time() - start)
+        bench.slots.release()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(submit)
+        await bench.clock.advance(tried_after - 0.1)
+        assert admitted == []
+        await bench.clock.advance(0.2)
+    assert admitted == [pytest.approx(tried_after)]
+
+
 async def test_job_that_never_ends_does_not_stop_the_others() -> None:
     """With a job of our own still at the server, room that others gave back is found after a while."""
     bench = Bench(5)
