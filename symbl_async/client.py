@@ -341,8 +341,8 @@ class SymblClient:
         scheduler = Scheduler(session, Schedule(self._polling, rng), self._clock, self._retry, self._open_parts)
         calls = Calls()
 
-        def record(accepted: Accepted, kind: str, size: int) -> JobRecord:
-            return scheduler.accepted(accepted, kind, size)
+        def record(accepted: Accepted, kind: str, length: float) -> JobRecord:
+            return scheduler.accepted(accepted, kind, length)
 
         submitter = Submitter(
             session,

@@ -25,6 +25,7 @@ from ..errors import SubmitUncertainError, SymblError, TransportError, Unexpecte
 from ..models.submission import Accepted, Progress
 from .lanes import AppendLanes
 from .slots import JobSlots
+from .workload import workload
 
 
 @define(eq=False, repr=False)
@@ -32,7 +33,7 @@ class Submitter:
     """The one way a submission leaves the client.
 
     Attributes:
-        record: Makes the shared record of an accepted job, of which it is told the kind and the size in bytes; handed
+        record: Makes the shared record of an accepted job, of which it is told the kind and the length; handed
             in, as it belongs to a layer beside this one.
         calls: Where submissions under way are known.
     """
@@ -43,7 +44,7 @@ class Submitter:
     retry: Retry
     timeouts: Timeouts
     rng: random.Random
-    record: Callable[[Accepted, str, int], JobRecord]
+    record: Callable[[Accepted, str, float], JobRecord]
     calls: Calls
     _lanes: AppendLanes = field(init=False, factory=AppendLanes)
 
@@ -78,11 +79,12 @@ class Submitter:
                 async with self._lanes.turn(append_to):
                     await self.slots.acquire()
                     try:
-                        accepted, size = await self._deliver(request, source, on_progress, call)
+                        accepted, body = await self._deliver(request, source, on_progress, call)
                     except BaseException:
                         self.slots.release()
                         raise
-                    record = self.record(accepted, request.operation.partition("_")[2], size)
+                    kind, length = workload(request.operation, request.content_type, body.head, body.size)
+                    record = self.record(accepted, kind, length)
                     self.slots.hold(record)
                     return record
         except SymblError as error:
@@ -92,7 +94,7 @@ class Submitter:
 
     async def _deliver(
         self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
-    ) -> tuple[Accepted, int]:
+    ) -> tuple[Accepted, Body]:
         attempt = refusals = 0
         renewed = False
         while True:
@@ -106,7 +108,7 @@ class Submitter:
             else:
                 if is_success(reply):
                     self.session.budget.earn()
-                    return self._accepted(request, reply), body.size
+                    return self._accepted(request, reply), body
                 if reply.status == 401 and not renewed and token is not None:
                     renewed = True
                     if source.replayable and await self.session.tokens.replace(token) is not None:

@@ -32,14 +32,14 @@ class JobRecord(Entry):
     Attributes:
         job: The last snapshot; one with ``error`` set once the job is lost.
         kind: What was submitted, as far as it foretells how long that takes; empty for a job from elsewhere.
-        size: Bytes that were submitted.
+        length: Seconds of sound, or bytes where those are not known; within a kind always the same.
         seen_at: When a job of known kind was last seen, or accepted.
         polled: Whether the snapshot is the service's own; only then is its next change what is left to wait for.
     """
 
     job: Job = field(kw_only=True)
     kind: str = ""
-    size: int = 0
+    length: float = 0.0
     seen_at: float | None = None
     polled: bool = False
     listeners: tuple[Listener, ...] = ()

@@ -101,11 +101,11 @@ class Scheduler:
             record.job = evolve(record.job, conversation_id=conversation_id)
         return record
 
-    def accepted(self, accepted: Accepted, kind: str, size: int) -> JobRecord:
+    def accepted(self, accepted: Accepted, kind: str, length: float) -> JobRecord:
         """Return the record of a job that the service took just now, with what foretells how long it takes."""
         record = self.record(accepted.job_id, accepted.conversation_id)
         record.added_at = record.seen_at = self.clock.time()
-        record.kind, record.size = kind, size
+        record.kind, record.length = kind, length
         return record
 
     def watch(self, record: JobRecord, listener: Listener) -> None:
@@ -317,12 +317,12 @@ class Scheduler:
         record.seen_at = now
         if job.status == JobStatus.IN_PROGRESS:
             if record.expected is None:  # evidence may have come since it began
-                expected = self.durations.expect(record.kind, record.size)
+                expected = self.durations.expect(record.kind, record.length)
                 self.schedule.begin(record, seen if record.progress_at is None else record.progress_at, expected)
         elif job.status == JobStatus.COMPLETED:
             began = record.added_at if record.progress_at is None else record.progress_at
             if began is not None:
-                self.durations.learn(record.kind, max(seen - began, 0.0), record.size)
+                self.durations.learn(record.kind, max(seen - began, 0.0), record.length)
 
     def _missing(self, record: JobRecord) -> None:
         if self.schedule.record_missing(record.id, self.clock.time()) is Missing.LOST:

@@ -3,9 +3,10 @@
 What a poll schedule trades is lag against number of polls. With hazard ``h(t)`` (the chance that a job of age *t* ends
 just now), the product of the two is least when polls stand ``1 / sqrt(h(t))`` apart, times a constant that sets their
 number: variation of ``E[lag] = integral of f / 2n`` and ``E[polls] = integral of (1 - F) n`` over the density *n* of
-polls. Where durations are predictable the polls gather around the expected end; where they are not the schedule is close
-to the best fixed interval. A few dozen jobs do not tell which family their durations are of, so the hazard is the mean
-of a lognormal's, which falls off for the late ones, and of a Weibull's, which does not, of the same median and spread.
+polls. Where durations are predictable the polls gather around the expected end; where they are not the schedule is
+close to the best fixed interval. A few dozen jobs do not tell which family their durations are of, so the hazard is the
+mean of a lognormal's, which falls off for the late ones, and of a Weibull's, which does not, of the same median and
+spread.
 """
 
 from __future__ import annotations
@@ -139,11 +140,9 @@ def _hazard(log_age: float, spread: float) -> float:
     weibull = shape * math.log(2) * math.exp(shape * log_age)
     z = log_age / spread
     survival = 0.5 * math.erfc(z / math.sqrt(2))
-    if survival < 1e-12:
-        lognormal = z / spread  # the normal tail: its hazard approaches z
-    else:
-        lognormal = math.exp(-z * z / 2) / math.sqrt(2 * math.pi) / survival / spread
-    return (lognormal + weibull) / 2
+    # Far out in the normal tail, where the quotient is lost to rounding, the hazard approaches z.
+    normal = z if survival < 1e-12 else math.exp(-z * z / 2) / math.sqrt(2 * math.pi) / survival
+    return (normal / spread + weibull) / 2
 
 
 def _interpolate(xs: list[float], ys: list[float], x: float) -> float:

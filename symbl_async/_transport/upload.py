@@ -20,6 +20,8 @@ logger = logging.getLogger("symbl_async")
 CommitMark = Callable[[], Awaitable[None]]
 """Awaited once per attempt when only the last chunk is left; what it raises keeps that chunk back."""
 
+_HEAD_BYTES = 64
+
 
 @define(eq=False, repr=False)
 class Body:
@@ -28,6 +30,7 @@ class Body:
     Attributes:
         size: Declared length in bytes.
         sent: Bytes handed to the connection so far.
+        head: The first of them.
         failure: What our side raised while sending; aiohttp would wrap it beyond recognition.
         released: True once the last chunk was let go: from then on the server may have the whole request.
     """
@@ -39,6 +42,7 @@ class Body:
     _on_progress: Progress | None = None
     _commit: CommitMark | None = None
     sent: int = field(init=False, default=0)
+    head: bytes = field(init=False, default=b"")
     released: bool = field(init=False, default=False)
     failure: SymblError | None = field(init=False, default=None)
 
@@ -51,6 +55,8 @@ class Body:
                 raise InvalidInputError(f"{self._name} ended {left} bytes early; it changed while it was being sent")
             if len(chunk) > left:
                 raise InvalidInputError(f"{self._name} gave more bytes than its size says")
+            if len(self.head) < _HEAD_BYTES:
+                self.head = (self.head + chunk)[:_HEAD_BYTES]
             left -= len(chunk)
             if left == 0:
                 await self._reader.check_unchanged()

@@ -223,7 +223,7 @@ async def test_account_filled_by_others_is_asked_again_after_the_pause() -> None
 
 @pytest.mark.parametrize(("asked", "tried_after"), [(0.0, 2.0), (5.0, 5.0)])
 async def test_one_more_is_tried_about_when_the_next_job_should_have_ended(asked: float, tried_after: float) -> None:
-    """Where own jobs end every two seconds nobody waits a minute for a poll to see it; what the server asks for wins."""
+    """Where own jobs end every two seconds nobody waits a minute for a poll to see it; the server's wish wins."""
     bench = Bench(10)
     records = [bench.job() for _ in range(8)]
     for record in records:

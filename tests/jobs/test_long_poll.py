@@ -96,7 +96,7 @@ async def test_durations_are_learned_from_jobs_that_completed() -> None:
     async with serve(job_seconds=0.01) as server, client_of(server) as client:
         for number in range(8):
             await (await client.text.submit(f"Number {number}.")).wait_job(timeout=20)
-        expected = client.jobs.scheduler.durations.expect("text", 100)
+        expected = client.jobs.scheduler.durations.expect("text application/json", 100)
         assert expected is not None
         assert 0 < expected.median < 5
     async with (
@@ -105,7 +105,7 @@ async def test_durations_are_learned_from_jobs_that_completed() -> None:
     ):
         for number in range(8):
             await (await client.text.submit(f"Number {number}.")).wait_job(timeout=20)
-        assert client.jobs.scheduler.durations.expect("text", 100) is None
+        assert client.jobs.scheduler.durations.expect("text application/json", 100) is None
 
 
 async def test_wait_that_is_begun_again_at_once_does_not_go_blind() -> None:
