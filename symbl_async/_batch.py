@@ -202,6 +202,7 @@ class Batch:
         self._watcher = JobWatcher(client, keep_open=True)
         self._items: dict[str, list[_Item]] = {}
         self._seen: set[bytes] = set()
+        self._keys = anyio.Lock()
         # What the end of the batch's time has to give up: submissions and readings under way.
         self._calls: set[Call] = set()
         self._feeding = anyio.CancelScope()
@@ -302,7 +303,7 @@ class Batch:
         call = Call()
         try:
             with self._may_be_given_up(call):
-                self._check_new(item.source)
+                await self._check_new(item.source)
                 submission = self._counting(await make_submission(item.source, self._params))
                 item.handle = await self._submit_to_client(submission, call)
         except SymblError as error:
@@ -388,13 +389,14 @@ class Batch:
             call.give_up(self._too_late())
         self._watcher.expire(self._timeout or 0.0)
 
-    def _check_new(self, source: Any) -> None:
-        key = _key(source)
-        if key is None:
-            return
-        if key in self._seen:
-            raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
-        self._seen.add(key)
+    async def _check_new(self, source: Any) -> None:
+        async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
+            key = await anyio.to_thread.run_sync(_key, source)
+            if key is None:
+                return
+            if key in self._seen:
+                raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
+            self._seen.add(key)
 
     def _counting(self, submission: Submission) -> Submission:
         """Count the bytes of an upload into the report, beside what the caller wants to know."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -170,7 +170,7 @@ async def read_messages(path: Path) -> Messages:
 
 def find_media(
     folder: StrPath, *, pattern: str = "**/*", on_skip: Callable[[Path, str], object] | None = None
-) -> Iterator[Path]:
+) -> MediaFiles:
     """Yield the audio and mp4 files under *folder*, lazily, sorted within each folder.
 
     Args:
@@ -185,7 +185,31 @@ def find_media(
     root = Path(folder)
     if not root.is_dir():
         raise InvalidInputError(f"{root} is not a directory" if root.exists() else f"{root} does not exist")
-    return _walk(root, root, _matcher(pattern), on_skip or _ignore)
+    return MediaFiles(root, _matcher(pattern), on_skip or _ignore)
+
+
+class MediaFiles(Iterator[Path], AsyncIterator[Path]):
+    """What ``find_media`` found; ``async for`` looks into folders in a thread, as the slow disk that it may be."""
+
+    def __init__(self, root: Path, pattern: re.Pattern[str], on_skip: Callable[[Path, str], object]) -> None:
+        self._on_skip = on_skip
+        self._skipped: list[tuple[Path, str]] = []
+        self._walk = _walk(root, root, pattern, lambda path, reason: self._skipped.append((path, reason)))
+
+    def __next__(self) -> Path:
+        return self._found(next(self._walk, None), StopIteration)
+
+    async def __anext__(self) -> Path:
+        return self._found(await anyio.to_thread.run_sync(next, self._walk, None), StopAsyncIteration)
+
+    def _found(self, path: Path | None, end: type[Exception]) -> Path:
+        """Tell what was skipped on the way, in the caller's thread."""
+        skipped, self._skipped = self._skipped, []
+        for skip in skipped:
+            self._on_skip(*skip)
+        if path is None:
+            raise end
+        return path
 
 
 def _walk(root: Path, folder: Path, pattern: re.Pattern[str], skip: Callable[[Path, str], object]) -> Iterator[Path]:

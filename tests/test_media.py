@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,36 @@ def test_walk_does_not_follow_folders_in_circles(tmp_path: Path) -> None:
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "b.mp3").symlink_to(tmp_path / "a" / "1.mp3")
     assert names(tmp_path, itertools.islice(find_media(tmp_path), 10)) == ["a/1.mp3", "b.mp3"]
+
+
+async def test_folders_are_read_in_a_thread_where_the_loop_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``async for`` finds the same in the same order; what is skipped is told on the loop's thread."""
+    for name in ("b.mp3", "a/2.mp4", "a/1.wav", "a/notes.pdf", "empty.mp3"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"" if name == "empty.mp3" else b"x")
+    readers: set[int] = set()
+    tellers: set[int] = set()
+    skipped: list[str] = []
+    scandir = os.scandir
+
+    def watched(folder: Any) -> Any:
+        readers.add(threading.get_ident())
+        return scandir(folder)
+
+    def skip(path: Path, reason: str) -> None:
+        tellers.add(threading.get_ident())
+        skipped.append(path.name)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    found = [path async for path in find_media(tmp_path, on_skip=skip)]
+    assert threading.get_ident() not in readers
+    assert readers
+    assert tellers == {threading.get_ident()}
+    assert skipped == ["notes.pdf", "empty.mp3"]
+    assert found == list(find_media(tmp_path))
 
 
 def test_unreadable_folder_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

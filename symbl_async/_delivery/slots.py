@@ -115,6 +115,7 @@ class JobSlots:
         if self._queue:
             self._submitting += 1
             self._queue.popleft().set()
+            self._admit()
 
     async def _wait_turn(self, *, first: bool) -> None:
         turn = anyio.Event()
@@ -133,7 +134,7 @@ class JobSlots:
                 self.release()
             else:
                 self._queue.remove(turn)
-                self._want_none()
+                self._admit()
             raise
 
     def _admit(self) -> None:
@@ -144,7 +145,9 @@ class JobSlots:
         ):
             self._submitting += 1
             self._queue.popleft().set()
-        if self._queue and self._probe is None and self.limit.value < self.limit.maximum:
+        if not self._queue:
+            self._want_none()
+        elif self._probe is None and self.limit.value < self.limit.maximum:
             self._probe = self.clock.call_at(self.clock.time() + self._patience, self._try_one_more)
 
     def _try_one_more(self) -> None:
@@ -158,12 +161,10 @@ class JobSlots:
         for job_id, record in self._held.items():
             if job_id not in self._wanted:
                 self._wanted.add(job_id)
-                self.scheduler.want(record)
+                self.scheduler.want(record, resume=True)
 
     def _want_none(self) -> None:
-        """Once the last that waits is cancelled nobody here cares when a job ends."""
-        if self._queue:
-            return
+        """Nothing waits any more, so nobody here cares when a job ends."""
         for job_id in self._wanted:
             self.scheduler.unwant(self._held[job_id])
         self._wanted.clear()

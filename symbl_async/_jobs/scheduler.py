@@ -142,13 +142,13 @@ class Scheduler:
         if self._leaving:
             self._wake.set()
 
-    def want(self, record: JobRecord) -> None:
-        """Poll the job while anybody wants it."""
+    def want(self, record: JobRecord, *, resume: bool = False) -> None:
+        """Poll the job while anybody wants it; whoever comes and goes often lets its polls *resume* where they were."""
         record.interests += 1
         if record.over:
             return
         at_once = not record.kind or self._may_wait()
-        if self.schedule.add(record, self.clock.time(), at_once=at_once):
+        if self.schedule.add(record, self.clock.time(), at_once=at_once, resume=resume):
             self._held.pop(record.id, None)
             self._wake.set()
 
@@ -298,7 +298,7 @@ class Scheduler:
         if record.kind and self.schedule.polling.learn and not record.over:
             self._learn(record, job, now)
         if job.terminal:
-            self.schedule.record_terminal(record.id)
+            self.schedule.record_terminal(record.id, now)
             self._held[record.id] = record
         else:
             self.schedule.record_pending(record.id, now, delay=0.0 if waited or self._may_wait() else None)

@@ -49,7 +49,7 @@ class Entry:
     Attributes:
         id: The job.
         added_at: When the service accepted it, else when it was first watched; a job watched again keeps its age.
-        due_at: When it is due.
+        due_at: When it is due, or was when it was watched last.
         polled_at: When its latest poll began.
         misses: Answers 404 in a row, after the grace.
         progress_at: About when it went into progress, once that was seen.
@@ -58,7 +58,7 @@ class Entry:
 
     id: str
     added_at: float | None = None
-    due_at: float = math.inf
+    due_at: float = -math.inf
     polled_at: float = -math.inf
     misses: int = 0
     progress_at: float | None = None
@@ -91,7 +91,7 @@ class Schedule(Generic[E]):
     # A row counts if its entry is due just then and not in flight; all others are stale and dropped when met.
     _heap: list[tuple[float, str]] = field(init=False, factory=list)
     _flights: dict[str, _Flight] = field(init=False, factory=dict)
-    # When jobs that were removed within the minimum gap were last polled: they may come back before it is over.
+    # When jobs that left within the minimum gap were last polled: they may come back before it is over.
     _left: dict[str, float] = field(init=False, factory=dict)
     _flying: int = field(init=False, default=0)
     _free_at: float = field(init=False, default=-math.inf)
@@ -124,13 +124,14 @@ class Schedule(Generic[E]):
         """Return the share of ``per_second`` that went into polls lately, averaged over some ten seconds."""
         return self._used * math.exp(-max(0.0, now - self._used_at) / _USE_WINDOW)
 
-    def add(self, entry: E, now: float, *, at_once: bool = True) -> bool:
+    def add(self, entry: E, now: float, *, at_once: bool = True, resume: bool = False) -> bool:
         """Watch the job of *entry*; false if it is watched already.
 
         Args:
             entry: One for each job; it may have been here before.
             now: The present.
             at_once: Poll now, or rather after the first interval, as for a job that was just accepted.
+            resume: Poll no sooner than if it had been watched all the time.
         """
         if entry.id in self._entries:
             return False
@@ -140,20 +141,13 @@ class Schedule(Generic[E]):
         entry.polled_at = max(entry.polled_at, self._left.pop(entry.id, -math.inf))
         if entry.id not in self._flights:  # else the poll that is still under way sets the next one
             due = now if at_once else entry.added_at + self._jittered(self.polling.first)
-            self._push(entry, max(now, due, entry.polled_at + self.polling.minimum_gap))
+            due = max(now, due, entry.polled_at + self.polling.minimum_gap)
+            self._push(entry, max(due, entry.due_at) if resume else due)
         return True
 
     def remove(self, job_id: str, now: float) -> bool:
         """Forget *job_id*; false if it was not watched. A poll under way stays counted until it is recorded."""
-        entry = self._entries.pop(job_id, None)
-        if entry is None:
-            return False
-        gap = self.polling.minimum_gap
-        if entry.polled_at + gap > now or job_id in self._flights:
-            self._left[job_id] = entry.polled_at
-            if len(self._left) > 2 * len(self._entries) + 64:
-                self._left = {left: at for left, at in self._left.items() if at + gap > now or left in self._flights}
-        return True
+        return self._forget(job_id, now)
 
     def hint(self, job_id: str, now: float) -> None:
         """Make *job_id* due now, or as soon as the minimum gap allows; jobs that are not watched are ignored."""
@@ -228,15 +222,15 @@ class Schedule(Generic[E]):
         if now - _since(entry) > self.polling.missing_grace:
             entry.misses += 1
             if entry.misses >= _LOST_AFTER:
-                del self._entries[job_id]
+                self._forget(job_id, now)
                 return Missing.LOST
         self._reschedule(entry, now, None, hinted)
         return Missing.PENDING
 
-    def record_terminal(self, job_id: str) -> None:
+    def record_terminal(self, job_id: str, now: float) -> None:
         """The job is over."""
         self._landed(job_id)
-        self._entries.pop(job_id, None)
+        self._forget(job_id, now)
 
     def add_deadline(self, at: float, late: Callable[[], object]) -> int:
         """Have ``take_late`` hand out *late* from *at* on; returns the number to take that back with."""
@@ -263,6 +257,17 @@ class Schedule(Generic[E]):
         """Return the interval, before jitter, for a job of *age* seconds."""
         polling = self.polling
         return min(polling.maximum, polling.first + (polling.growth - 1) * max(0.0, age))
+
+    def _forget(self, job_id: str, now: float) -> bool:
+        entry = self._entries.pop(job_id, None)
+        if entry is None:
+            return False
+        gap = self.polling.minimum_gap
+        if entry.polled_at + gap > now or job_id in self._flights:
+            self._left[job_id] = entry.polled_at
+            if len(self._left) > 2 * len(self._entries) + 64:
+                self._left = {left: at for left, at in self._left.items() if at + gap > now or left in self._flights}
+        return True
 
     def _landed(self, job_id: str) -> tuple[E | None, bool]:
         """Take a poll back in; returns the entry if the job is still watched, and whether a hint came meanwhile."""

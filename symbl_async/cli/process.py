@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +45,7 @@ async def process(
         sources, local = (str(local),), _TEMPORARY  # `process --local calls` names the input, not a data folder
     if not sources:
         raise InvalidInputError("name at least one file, folder or URL to process")
-    inputs = list(_expand(sources, pattern))
+    inputs = [source async for source in _expand(sources, pattern)]
     if not inputs:
         raise InvalidInputError(f"no audio or mp4 file was found in {', '.join(sources)}")
     formats = _names(format)
@@ -122,11 +122,12 @@ async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequ
         await anyio.Path(out / f"{name}.{kind}").write_text(content, "utf-8")
 
 
-def _expand(sources: Sequence[str], pattern: str) -> Iterator[str | Path]:
+async def _expand(sources: Sequence[str], pattern: str) -> AsyncIterator[str | Path]:
     """Replace folders by the media in them; what is skipped there is said."""
     for source in sources:
-        if not is_url(source) and Path(source).is_dir():
-            yield from find_media(source, pattern=pattern, on_skip=_skipped)
+        if not is_url(source) and await anyio.Path(source).is_dir():
+            async for path in find_media(source, pattern=pattern, on_skip=_skipped):
+                yield path
         else:
             yield source
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import anyio
@@ -11,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import client_of, no_task_left, until
 
-from symbl_async import CapacityError, ClientStateError, JobStatus
+from symbl_async import CapacityError, ClientStateError, JobStatus, Polling, SymblClient
 from symbl_async._delivery.slots import JobSlots
 from symbl_async._jobs.record import JobRecord, Listener, unknown_job
 from symbl_async._policy.limits import LearnedLimit
-from symbl_async.testing import FakeClock, Fault, serve
+from symbl_async.testing import FakeClock, Fault, ScriptedTransport, serve
 
 
 @define
@@ -28,7 +29,7 @@ class Watched:
         """Tell of changes."""
         record.listeners = (*record.listeners, listener)
 
-    def want(self, record: JobRecord) -> None:
+    def want(self, record: JobRecord, *, resume: bool) -> None:
         """Poll it."""
         self.wanted.append(record.job.id)
 
@@ -367,6 +368,53 @@ async def test_row_31_full_account_never_fails_an_item() -> None:
         accepted = [entry.job_id for entry in server.ledger if entry.status == 201]
         assert len(set(accepted)) == len(accepted) == 12
         assert 429 in [entry.status for entry in server.ledger]
+
+
+async def test_jobs_are_polled_only_while_a_submission_waits() -> None:
+    """Once the last that waited has its slot nobody asks; the next that waits lets the polls go on where they were."""
+    clock = FakeClock()
+    service = ScriptedTransport(clock, job_seconds=math.inf)
+    polling = Polling(first=10.0, growth=1.0, jitter=0.0)
+
+    def polls() -> list[float]:
+        return [call.at for call in service.ledger if call.operation == "get_job_status"]
+
+    client = SymblClient(
+        base_url="https://x.invalid", access_token="t", transport=service, clock=clock, max_jobs=2, polling=polling
+    )
+    async with client, anyio.create_task_group() as group:
+        for words in ("One.", "Two.", "Three."):
+            group.start_soon(client.text.submit, words)
+        await clock.advance(15.0)
+        assert len(polls()) == 2
+        service.set("job-1", "completed")
+        await clock.advance(10.0)
+        assert sum(call.operation == "submit_text" for call in service.ledger) == 3
+        assert len(polls()) == 3
+        await clock.advance(100.0)
+        assert len(polls()) == 3
+        group.start_soon(client.text.submit, "Four.")
+        await clock.advance(0.1)
+        assert len(polls()) == 5
+        group.cancel_scope.cancel()
+
+
+async def test_waits_that_come_and_go_do_not_poll_more() -> None:
+    """A busy queue, empty again after every submission, polls each job as often as a queue that is never empty."""
+    clock = FakeClock()
+    service = ScriptedTransport(clock, job_seconds=math.inf)
+    polling = Polling(first=10.0, growth=1.0, jitter=0.0)
+    client = SymblClient(
+        base_url="https://x.invalid", access_token="t", transport=service, clock=clock, max_jobs=1, polling=polling
+    )
+    async with client:
+        await client.text.submit("One.")
+        for _ in range(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.text.submit, "Another.")
+                await clock.advance(1.0)
+                group.cancel_scope.cancel()
+    assert sum(call.operation == "get_job_status" for call in service.ledger) == 6
 
 
 async def test_own_limit_keeps_the_server_from_refusing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -559,6 +560,22 @@ async def test_short_waits_in_a_row_find_out_that_a_job_is_lost() -> None:
         else:
             pytest.fail("nobody noticed")
         assert script.clock.time() - 1000.0 > 30.0
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", 404])
+async def test_job_that_ended_keeps_its_gap(state: str | int) -> None:
+    """Even one that nobody remembers is not asked for again before the gap is over."""
+    script = Script()
+    script.states["a"] = state
+    async with scripted(script, missing_grace=0.0, minimum_gap=0.5) as client:
+        for _ in range(2):
+            async with client.watch(["a"]) as watcher, anyio.create_task_group() as group:
+                group.start_soon(collect, watcher)
+                while watcher.pending:
+                    await script.clock.advance(0.01)
+            del watcher
+        times = [at for at, _ in script.asked]
+        assert min(later - earlier for earlier, later in itertools.pairwise(times)) >= 0.5 - 1e-9
 
 
 async def test_use_of_the_budget_is_in_the_stats() -> None:

@@ -143,5 +143,5 @@ def test_parked_poll_leaves_its_place_in_flight() -> None:
     assert {first, second} == {"a", "b"}
     schedule.record_pending(first, 2.0)
     assert schedule.in_flight == 1
-    schedule.record_terminal(second)
+    schedule.record_terminal(second, 2.0)
     assert schedule.in_flight == 0

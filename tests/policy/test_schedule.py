@@ -68,7 +68,7 @@ def test_jitter_spreads_within_its_bound(jitter: float) -> None:
     while (wake := schedule.next_wake()) is not None and len(wakes) < 200:
         for entry, at in schedule.take_due(wake):
             wakes.append(at)
-            schedule.record_terminal(entry.id)
+            schedule.record_terminal(entry.id, wake)
     assert len(set(wakes)) > 190
     assert 10.0 * (1 - jitter) <= min(wakes)
     assert max(wakes) <= 10.0 * (1 + jitter)
@@ -161,7 +161,7 @@ def test_terminal_is_final() -> None:
     watch(schedule, "a", 0.0)
     due(schedule, 0.0)
     schedule.hint("a", 0.0)
-    schedule.record_terminal("a")
+    schedule.record_terminal("a", 0.0)
     assert (len(schedule), schedule.in_flight, schedule.next_wake()) == (0, 0, None)
 
 
@@ -346,7 +346,7 @@ class Service:
         """Record the answer of a poll under way."""
         del self.flying[job_id]
         if answer == "over":
-            self.schedule.record_terminal(job_id)
+            self.schedule.record_terminal(job_id, self.now)
             if job_id in self.watched:
                 self.ended.append(job_id)
                 self.watched.discard(job_id)

@@ -173,7 +173,9 @@ async def waiting(client: SymblClient, handle: JobHandle) -> None:
 
 async def batches(client: SymblClient) -> None:
     """Batches and folders."""
-    assert_type(find_media("calls", pattern="**/*.mp4", on_skip=print), Iterator[Path])
+    found: Iterator[Path] = find_media("calls", pattern="**/*.mp4", on_skip=print)
+    assert_type(next(found), Path)
+    assert_type([path async for path in find_media("calls")], list[Path])
     batch = client.batch(find_media("calls"), fetch=("messages",), job_timeout=60, timeout=600, language_code="en-US")
     async with batch as entered:
         assert_type(entered, Batch)
