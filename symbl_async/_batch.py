@@ -234,12 +234,14 @@ class Batch:
 
     async def aclose(self) -> None:
         """Stop whatever still runs; jobs at the server go on. Harmless when repeated."""
-        if self._entered:
-            self._scope.cancel()
-            with anyio.CancelScope(shield=True):
-                await self._stopped.wait()
-        self._inbox.close()
-        self._outbox.close()
+        try:
+            if self._entered:
+                self._scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self._stopped.wait()
+        finally:  # no shield keeps off a task's own cancel(); what still runs then ends in the client's task
+            self._inbox.close()
+            self._outbox.close()
 
     async def __aiter__(self) -> AsyncIterator[Outcome]:
         """Yield an outcome for each input, as completed.
