@@ -8,7 +8,7 @@ A map of the package; imports point up only::
     _transport          sources, uploads, one attempt over aiohttp, tokens
     _delivery, _jobs    the money path; scheduler, handles, watchers
     conversations       reading results
-    _batch, client      many inputs; wiring and lifetime
+    _batches, client    many inputs; wiring and lifetime
     cli, server, testing, _local   edges: command line, embedded server, test support
 """
 
@@ -43,7 +43,8 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
-    from ._batch import Batch, BatchReport, Outcome, OutcomeState
+    from ._batches.batch import Batch
+    from ._batches.outcome import BatchReport, Outcome, OutcomeState
     from ._jobs.handle import JobHandle
     from ._jobs.watcher import JobWatcher
     from ._media import find_media
@@ -108,8 +109,8 @@ __all__ = [
 # errors, say) does not pay for an HTTP client, and one that sends a file does not pay for batches and results.
 _HOMES = {
     "AudioSubmission": ".models.submission",
-    "Batch": "._batch",
-    "BatchReport": "._batch",
+    "Batch": "._batches.batch",
+    "BatchReport": "._batches.outcome",
     "ChannelMetadata": ".models._inputs",
     "Conversation": ".conversations",
     "Entity": ".models._inputs",
@@ -118,8 +119,8 @@ _HOMES = {
     "JobStatus": ".models.job",
     "JobWatcher": "._jobs.watcher",
     "Message": ".models._inputs",
-    "Outcome": "._batch",
-    "OutcomeState": "._batch",
+    "Outcome": "._batches.outcome",
+    "OutcomeState": "._batches.outcome",
     "Polling": "._policy.settings",
     "Retry": "._policy.settings",
     "Stream": ".models._inputs",

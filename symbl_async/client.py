@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     import anyio.abc
     from _typeshed import StrPath
 
-    from ._batch import Batch, Outcome
+    from ._batches.batch import Batch
+    from ._batches.outcome import Outcome
     from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
     from .conversations import Conversation, Conversations, Read
@@ -474,7 +475,7 @@ class SymblClient:
         Raises:
             InvalidInputError: A name cannot be fetched or a timeout is not positive.
         """
-        from ._batch import Batch
+        from ._batches.batch import Batch
 
         return Batch(
             self,

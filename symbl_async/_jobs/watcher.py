@@ -208,9 +208,9 @@ class JobWatcher:
         for record in list(self._pending.values()):
             self._late(record, seconds)
 
-    async def aclose(self) -> None:
-        """Close, for symmetry with everything else that is opened."""
-        self.close()
+    async def aclose(self) -> tuple[str, ...]:
+        """Close, for symmetry with everything else that is opened; returns the pending ids as ``close`` does."""
+        return self.close()
 
     # Told by the records.
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import anyio
 from cyclopts import Parameter
 
-from .._batch import BatchReport, Outcome, source_name
+from .._batches.inputs import source_name
+from .._batches.outcome import BatchReport, Outcome
 from .._media import find_media
 from ..errors import InvalidInputError
 from ..models.submission import is_url

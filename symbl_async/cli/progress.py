@@ -10,7 +10,7 @@ from typing import Self
 import rich.progress
 from rich.console import Console
 
-from .._batch import Outcome
+from .._batches.outcome import Outcome
 
 
 class Progress:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections import Counter
 from collections.abc import (
     AsyncIterable,
     AsyncIterator,
@@ -16,41 +13,35 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import aclosing, contextmanager
-from enum import StrEnum
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import anyio.abc
-import msgspec
-from attrs import asdict, define, field, frozen
+from attrs import define
 
-from ._iterate import each
-from ._jobs.handle import JobHandle, failure_text
-from ._jobs.watcher import JobWatcher
-from ._media import make_submission
-from ._policy.settings import check_timeout
-from ._transport.calls import Call
-from .conversations import Conversation, check_fetch
-from .errors import (
-    APIError,
+from .._iterate import each
+from .._jobs.handle import JobHandle, failure_text
+from .._jobs.watcher import JobWatcher
+from .._media import make_submission
+from .._policy.settings import check_timeout
+from .._transport.calls import Call
+from ..conversations import check_fetch
+from ..errors import (
     ClientStateError,
     InvalidInputError,
     JobFailedError,
-    JobLostError,
-    JobTimeoutError,
     RequestTimeoutError,
-    SubmitUncertainError,
     SymblError,
-    TransportError,
 )
-from .models._parameters import check_params
-from .models.job import Job
-from .models.submission import AudioSubmission, Submission, TextSubmission, VideoSubmission, is_url
+from ..models._parameters import check_params
+from ..models.job import Job
+from ..models.submission import Submission, TextSubmission
+from .inputs import input_key, source_name
+from .outcome import BatchReport, Outcome, OutcomeState, state_of
 
 if TYPE_CHECKING:
-    from .client import SymblClient
+    from ..client import SymblClient
 
 _END: Any = object()
 
@@ -58,102 +49,6 @@ _OF_UPLOADS = frozenset({"content_type", "on_progress"})
 
 _READY = 16
 """Outcomes that may wait for the consumer beyond the jobs under way."""
-
-
-class OutcomeState(StrEnum):
-    """How an input of a batch ended."""
-
-    COMPLETED = "completed"
-    FAILED = "failed"
-    """The service reported ``failed``."""
-    INVALID = "invalid"
-    """Refused here: missing, empty, changed, of no known kind, or listed twice."""
-    REJECTED = "rejected"
-    """Refused by the service; no job exists."""
-    UNSENT = "unsent"
-    """Could not be sent; no job exists."""
-    UNCERTAIN = "uncertain"
-    """Sent, but no usable answer came back."""
-    LATE = "late"
-    """Not over within ``job_timeout`` or ``timeout``; the job goes on."""
-    LOST = "lost"
-    """The service does not know the job any more."""
-    UNREAD = "unread"
-    """The job completed, but its results could not be read."""
-
-
-@frozen(eq=False)
-class Outcome:
-    """What became of one input.
-
-    Attributes:
-        source: The input as it was given.
-        index: Its 0-based place among the inputs.
-        state: How it ended.
-        job: Last snapshot of its job, if it got one.
-        conversation: Its conversation, if it got one.
-        results: What ``fetch`` asked for, by name.
-        error: Why it did not complete.
-        seconds: From the start of its submission to its end.
-    """
-
-    source: Any
-    index: int
-    state: OutcomeState
-    job: Job | None = None
-    conversation: Conversation | None = None
-    results: Mapping[str, Any] = field(factory=dict, repr=False)
-    error: SymblError | None = None
-    seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """True when the job completed and everything asked for was read."""
-        return self.state is OutcomeState.COMPLETED
-
-
-@define
-class BatchReport:
-    """Counts of a batch, kept up to date while it runs and readable after it.
-
-    Attributes:
-        inputs: Inputs consumed so far.
-        submitted: Those that became a job.
-        states: Outcomes by state.
-        bytes_sent: Bytes of uploads, repeats included.
-        seconds: How long the batch has run.
-        longest: Seconds that the slowest input took.
-        failures: Name and error text of every input that did not complete.
-        uncertain: Names of the inputs whose submission is uncertain.
-    """
-
-    inputs: int = 0
-    submitted: int = 0
-    states: Counter[str] = field(factory=Counter)
-    bytes_sent: int = 0
-    seconds: float = 0.0
-    longest: float = 0.0
-    failures: list[tuple[str, str]] = field(factory=list)
-    uncertain: list[str] = field(factory=list)
-
-    @property
-    def completed(self) -> int:
-        """Inputs that completed."""
-        return self.states[OutcomeState.COMPLETED]
-
-    @property
-    def done(self) -> int:
-        """Inputs that have an outcome, good or bad."""
-        return sum(self.states.values())
-
-    @property
-    def ok(self) -> bool:
-        """True when every input so far completed."""
-        return self.done == self.completed
-
-    def to_json(self) -> str:
-        """Return the report as one JSON object."""
-        return msgspec.json.encode(asdict(self)).decode()
 
 
 @define(eq=False, repr=False)
@@ -316,7 +211,7 @@ class Batch:
         finally:
             self._submissions.release()
         if item.handle is None:
-            await self._deliver(item, _state_of(problem), error=problem)
+            await self._deliver(item, state_of(problem), error=problem)
             return
         self.report.submitted += 1
         items = self._items.setdefault(item.handle.id, [])
@@ -356,7 +251,7 @@ class Batch:
             error: SymblError | None = None
             conversation = self._client.conversation(job.conversation_id) if job.conversation_id else None
             if job.error is not None:
-                state, error = _state_of(job.error), job.error
+                state, error = state_of(job.error), job.error
             elif not job.ok:
                 state = OutcomeState.FAILED
                 error = JobFailedError(failure_text(job), job=job, handle=item.handle)
@@ -393,7 +288,7 @@ class Batch:
 
     async def _check_new(self, source: Any) -> None:
         async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
-            key = await anyio.to_thread.run_sync(_key, source)
+            key = await anyio.to_thread.run_sync(input_key, source)
             if key is None:
                 return
             if key in self._seen:
@@ -414,46 +309,6 @@ class Batch:
                 told(sent, total)
 
         return submission.with_progress(count)
-
-
-def source_name(source: Any) -> str:
-    """Return a short name of an input for reports; a URL without its query, which may hold a signature."""
-    if isinstance(source, AudioSubmission | VideoSubmission):
-        return source_name(source.url if source.source is None else source.source)
-    if isinstance(source, str | os.PathLike):
-        name = os.fspath(source)
-        return name.partition("?")[0] if is_url(name) else name
-    if isinstance(source, TextSubmission):
-        return f"{len(source.messages)} messages"
-    return f"<{type(source).__name__}>"
-
-
-def _key(source: Any) -> bytes | None:
-    """Return what makes an input the same as another: its place and parameters. What lives in memory has no place."""
-    params = ""
-    if isinstance(source, AudioSubmission | VideoSubmission):
-        params = repr((type(source).__name__, source.append_to, sorted(source.params.items(), key=lambda p: p[0])))
-        source = source.url if source.source is None else source.source
-    if not isinstance(source, str | os.PathLike):
-        return None
-    try:
-        name = os.fspath(source)
-        place = name if is_url(name) else os.path.realpath(Path(name))
-    except (TypeError, ValueError):
-        raise InvalidInputError(f"{source!r} cannot be the path of a file") from None
-    return hashlib.blake2b(f"{place}\0{params}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
-
-
-def _state_of(error: SymblError) -> OutcomeState:
-    table: tuple[tuple[type[SymblError], OutcomeState], ...] = (
-        (InvalidInputError, OutcomeState.INVALID),
-        (SubmitUncertainError, OutcomeState.UNCERTAIN),
-        (APIError, OutcomeState.REJECTED),
-        (JobLostError, OutcomeState.LOST),
-        (JobTimeoutError, OutcomeState.LATE),
-        (TransportError, OutcomeState.UNSENT),
-    )
-    return next((state for kind, state in table if isinstance(error, kind)), OutcomeState.UNSENT)
 
 
 def _single(error: BaseException) -> BaseException:

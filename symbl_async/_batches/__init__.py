@@ -1,0 +1,1 @@
+"""Batches: many inputs through the slots, outcomes as they complete."""

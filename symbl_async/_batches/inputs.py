@@ -1,0 +1,39 @@
+"""What an input of a batch is called, and when two of them are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInputError
+from ..models.submission import AudioSubmission, TextSubmission, VideoSubmission, is_url
+
+
+def source_name(source: Any) -> str:
+    """Return a short name of an input for reports; a URL without its query, which may hold a signature."""
+    if isinstance(source, AudioSubmission | VideoSubmission):
+        return source_name(source.url if source.source is None else source.source)
+    if isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        return name.partition("?")[0] if is_url(name) else name
+    if isinstance(source, TextSubmission):
+        return f"{len(source.messages)} messages"
+    return f"<{type(source).__name__}>"
+
+
+def input_key(source: Any) -> bytes | None:
+    """Return what makes an input the same as another: its place and parameters. What lives in memory has no place."""
+    params = ""
+    if isinstance(source, AudioSubmission | VideoSubmission):
+        params = repr((type(source).__name__, source.append_to, sorted(source.params.items(), key=lambda p: p[0])))
+        source = source.url if source.source is None else source.source
+    if not isinstance(source, str | os.PathLike):
+        return None
+    try:
+        name = os.fspath(source)
+        place = name if is_url(name) else os.path.realpath(Path(name))
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"{source!r} cannot be the path of a file") from None
+    return hashlib.blake2b(f"{place}\0{params}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
