@@ -101,7 +101,8 @@ def measure() -> Result:
             scaled = value * 1000 if unit else value
             figures.append(Figure(f"{case}, Prefer: wait: {what}", scaled, unit, "plain polling", value / base, aim))
     method = (
-        f"The real server, every client and server in a process of its own; durations lognormal with sigma {SPREAD:g}, default polling; "
-        "lag from the end of the timer at the server to the watcher that yields the job, the server's store included."
+        f"The real server, every client and server in a process of its own; durations lognormal with sigma {SPREAD:g}, "
+        "default polling; lag from the end of the timer at the server to the watcher that yields the job, the server's "
+        "store included."
     )
     return Result("long poll", method, figures)
