@@ -37,7 +37,7 @@ from ..errors import (
 from ..models._parameters import check_params
 from ..models.job import Job
 from ..models.submission import Submission, TextSubmission
-from .inputs import input_key, source_name
+from .inputs import input_key, input_place, source_name
 from .outcome import BatchReport, Outcome, OutcomeState, state_of
 
 if TYPE_CHECKING:
@@ -287,10 +287,11 @@ class Batch:
         self._watcher.expire(self._timeout or 0.0)
 
     async def _check_new(self, source: Any) -> None:
+        place = input_place(source)
+        if place is None:
+            return
         async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
-            key = await anyio.to_thread.run_sync(input_key, source)
-            if key is None:
-                return
+            key = await anyio.to_thread.run_sync(input_key, *place)
             if key in self._seen:
                 raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
             self._seen.add(key)

@@ -23,8 +23,8 @@ def source_name(source: Any) -> str:
     return f"<{type(source).__name__}>"
 
 
-def input_key(source: Any) -> bytes | None:
-    """Return what makes an input the same as another: its place and parameters. What lives in memory has no place."""
+def input_place(source: Any) -> tuple[str, str] | None:
+    """Return the path or URL of an input, and its parameters; ``None`` for what lives in memory."""
     params = ""
     if isinstance(source, AudioSubmission | VideoSubmission):
         params = repr((type(source).__name__, source.append_to, sorted(source.params.items(), key=lambda p: p[0])))
@@ -32,8 +32,19 @@ def input_key(source: Any) -> bytes | None:
     if not isinstance(source, str | os.PathLike):
         return None
     try:
-        name = os.fspath(source)
-        place = name if is_url(name) else os.path.realpath(Path(name))
+        return os.fspath(source), params
     except (TypeError, ValueError):
         raise InvalidInputError(f"{source!r} cannot be the path of a file") from None
+
+
+def input_key(name: str, params: str) -> bytes:
+    """Return what makes an input the same as another; asks the disk where a path leads.
+
+    Raises:
+        InvalidInputError: *name* cannot be a path.
+    """
+    try:
+        place = name if is_url(name) else os.path.realpath(Path(name))
+    except (TypeError, ValueError):
+        raise InvalidInputError(f"{name!r} cannot be the path of a file") from None
     return hashlib.blake2b(f"{place}\0{params}".encode("utf-8", "surrogateescape"), digest_size=16).digest()
