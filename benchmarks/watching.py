@@ -28,8 +28,8 @@ T = TypeVar("T")
 
 COUNTS = (1_000, 10_000, 100_000)
 RATE = 1000.0
-SECONDS = 4.0
-ROUNDS = 3
+SECONDS = 2.0
+ROUNDS = 5
 
 BYTES = 500
 STALL = 20.0
@@ -210,7 +210,7 @@ def stalls(how: str, count: int, *, collector: bool = True) -> dict[str, float]:
             async with ticker.during("entering"):
                 watch = await watching.__aenter__()
             async with ticker.during("polling"):
-                await anyio.sleep(SECONDS / 2)
+                await anyio.sleep(SECONDS)
             async with ticker.during("adding as many again"):
                 await watch.add(more)
             async with ticker.during("leaving"):
