@@ -49,6 +49,7 @@ class Request:
         wait: Seconds that the server is asked to hold the answer back for a change (``Prefer: wait``, RFC 7240); 0 does
             not ask.
         submits: True for a submission, file or JSON: those use fresh connections of the pool for uploads.
+        idempotency_key: By which a server that offers it tells a repeat from a new submission; sent nowhere else.
     """
 
     operation: str
@@ -58,6 +59,7 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     content_type: str | None = None
     submits: bool = False
+    idempotency_key: str = field(default="", repr=False)
     wait: int = 0
     authenticated: bool = True
     max_reply_bytes: int = MAX_REPLY_BYTES

@@ -1,17 +1,20 @@
 """Sends one submission: in order, within the slots, exactly as often as is safe.
 
 What may be sent again is this, and nothing else: no connection was made; fewer bytes than declared left the body; the
-server answered 401 (once, after a new token), 408 or 429. Everything else after the last byte is uncertain.
+server answered 401 (once, after a new token), 408 or 429. Everything else after the last byte is uncertain, and sent
+again only where the server knows a repeat by its idempotency key.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import uuid
+from collections.abc import Awaitable, Callable
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
+from .._crash import crash_point
 from .._jobs.record import JobRecord
 from .._policy.clock import sleep
 from .._policy.retry import pause, pause_ceiling, retry_after
@@ -74,41 +77,60 @@ class Submitter:
             ClientStateError: An earlier append to the same conversation failed.
         """
         call = call or Call()
+        key = uuid.uuid4().hex if call.log is None else call.log.idempotency_key
+        request = evolve(request, idempotency_key=key)
         try:
             with self.calls.under_way(call):
                 async with self._lanes.turn(append_to):
                     await self.slots.acquire()
                     try:
-                        accepted, body = await self._deliver(request, source, on_progress, call)
+                        accepted, body, written = await self._deliver(request, source, on_progress, call)
                     except BaseException:
                         self.slots.release()
                         raise
                     kind, length = workload(request.operation, request.content_type, body.head, body.size)
                     record = self.record(accepted, kind, length)
                     self.slots.hold(record)
+                    if written is not None:
+                        await written
+                        crash_point("acked")
                     return record
         except SymblError as error:
-            if error is call.reason and call.in_doubt:
-                raise _uncertain(request, f"it was given up before an answer came: {error}", None) from None
+            if call.in_doubt and not isinstance(error, SubmitUncertainError):
+                why = "it was given up before an answer came" if error is call.reason else "no answer came, and then"
+                raise _uncertain(request, f"{why}: {error}", None) from None
             raise
 
     async def _deliver(
         self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
-    ) -> tuple[Accepted, Body]:
+    ) -> tuple[Accepted, Body, Awaitable[None] | None]:
         attempt = refusals = 0
         renewed = False
+        # Once an attempt is in doubt, nothing but ids settles it.
+        doubt: SubmitUncertainError | None = None
         while True:
             attempt += 1
             delay: float | None = None
             try:
                 reply, token, body = await self._attempt(request, source, on_progress, call)
-            except TransportError as error:
-                if not error.transient or not source.replayable or not self._again(attempt):
-                    raise
-            else:
+                call.in_doubt = doubt is not None
                 if is_success(reply):
                     self.session.budget.earn()
-                    return self._accepted(request, reply), body
+                    accepted = self._accepted(request, reply)
+                    crash_point("ids_parsed")
+                    call.in_doubt = False
+                    return accepted, body, None if call.log is None else call.log.accepted(accepted)
+                if body.released and not 400 <= reply.status < 500:
+                    raise _uncertain(request, f"the server answered {reply.status}", reply)
+            except TransportError as error:
+                if not error.transient or not source.replayable or not self._again(attempt):
+                    raise doubt or error from None
+            except SubmitUncertainError as error:
+                # A repeat under the same key is no second job, so sending it again makes sure.
+                doubt = error
+                if not self.session.is_idempotent or not source.replayable or not self._again(attempt):
+                    raise
+            else:
                 if reply.status == 401 and not renewed and token is not None:
                     renewed = True
                     if source.replayable and await self.session.tokens.replace(token) is not None:
@@ -123,11 +145,9 @@ class Submitter:
                     await self.slots.refused(wait if delay is None else delay, patience, asked=delay or 0.0)
                     attempt -= 1
                     continue
-                if body.released and not 400 <= reply.status < 500:
-                    raise _uncertain(request, f"the server answered {reply.status}", reply)
                 resendable = reply.status == 408 or reply.status >= 500
                 if not resendable or not source.replayable or not self._again(attempt):
-                    raise problem
+                    raise doubt or problem
             await sleep(self.session.clock, pause(self.retry, attempt, self.rng) if delay is None else delay)
 
     async def _attempt(
@@ -136,19 +156,25 @@ class Submitter:
         """Send it once, inside an upload slot; the source is open for just as long."""
 
         async def mark() -> None:
+            if call.log is not None:
+                await call.log.committing()
+                crash_point("commit_marked")
             call.in_doubt = True
 
         async with (
             self.uploads,
             open_body(source, stall=self.timeouts.stall, on_progress=on_progress, commit=mark) as body,
         ):
+            if call.log is not None:
+                await call.log.uploading()
+                crash_point("uploading_marked")
             try:
                 reply, token = await self.session.attempt(request, body=body)
             except TransportError as error:
                 if body.released:
                     raise _uncertain(request, str(error), None) from None
                 raise
-            call.in_doubt = False
+            crash_point("status_read")
             return reply, token, body
 
     def _accepted(self, request: Request, reply: Reply) -> Accepted:

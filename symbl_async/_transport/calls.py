@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 import anyio
 from attrs import define, field
 
 from ..errors import SymblError
+from ..models.submission import Accepted
+
+
+class Log(Protocol):
+    """Where a submission says how far it got, before it goes on."""
+
+    idempotency_key: str
+
+    async def uploading(self) -> None:
+        """An attempt is about to be sent."""
+        ...
+
+    async def committing(self) -> None:
+        """The last bytes are about to be sent: once this returns the server may have a job."""
+        ...
+
+    def accepted(self, accepted: Accepted) -> Awaitable[None]:
+        """The server answered with ids; no await lies between this and the answer."""
+        ...
 
 
 @define(eq=False, repr=False)
@@ -16,10 +36,12 @@ class Call:
     """One call of a user's task.
 
     Attributes:
+        log: Told how far a submission got.
         in_doubt: The server may have all of a submission, and has not answered.
         reason: Why the call was given up.
     """
 
+    log: Log | None = None
     in_doubt: bool = False
     reason: SymblError | None = None
     _scope: anyio.CancelScope = field(init=False, factory=lambda: anyio.CancelScope())

@@ -88,6 +88,8 @@ class HttpTransport:
             headers["Connection"] = "close"
         if request.wait:
             headers["Prefer"] = f"wait={request.wait}"
+        if request.idempotency_key:
+            headers["Idempotency-Key"] = request.idempotency_key
         data: BodyPayload | bytes | None = request.body
         if body is not None:
             data = BodyPayload(body, request.content_type)

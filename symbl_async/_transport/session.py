@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from attrs import define
+from attrs import define, evolve
 
 from .._policy.clock import Clock, sleep
 from .._policy.retry import RETRYABLE_READ, RetryBudget, pause, retry_after
@@ -15,6 +15,8 @@ from ..models.submission import TokenGrant
 from .http import Transport
 from .token import Secret, TokenCache
 from .upload import Body
+
+_IDEMPOTENCY = "idempotency-key"
 
 
 @define(eq=False, repr=False)
@@ -38,9 +40,16 @@ class Session:
     budget: RetryBudget
     extensions: frozenset[str] = frozenset()
 
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether the server takes a submission with a known key for a repeat; known once there was a token."""
+        return _IDEMPOTENCY in self.extensions
+
     async def attempt(self, request: Request, *, body: Body | None = None) -> tuple[Reply, str | None]:
         """Send *request* once and return the answer, whatever its status, with the token it carried."""
         token = await self.tokens.get() if request.authenticated else None
+        if request.idempotency_key and not self.is_idempotent:
+            request = evolve(request, idempotency_key="")
         return await self.transport.send(request, token=token, body=body), token
 
     async def authenticated(self, request: Request) -> Reply:

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field
 
+from .._crash import crash_point
 from ..errors import InvalidInputError, SymblError, UploadStalledError
 from ..models.submission import Progress
 from .source import OpenableSource, Reader
@@ -65,6 +66,7 @@ class Body:
                 self.released = True
             yield chunk
             self.sent += len(chunk)
+            crash_point("mid_body" if left else "last_chunk_out")
             self._on_progress = report(self._on_progress, self.sent, self.size)
 
     async def _next(self) -> bytes:
