@@ -8,6 +8,7 @@ A map of the package; imports point up only::
     _transport          sources, uploads, one attempt over aiohttp, tokens
     _delivery, _jobs    the money path; scheduler, handles, watchers
     conversations       reading results
+    _journal            what a run did, on disk before it goes on
     _batches, client    many inputs; wiring and lifetime
     cli, server, testing, _local   edges: command line, embedded server, test support
 """

@@ -19,7 +19,6 @@ CrashPoint = Literal[
     "result_stored",
     "checkpoint",
     "resume_opened",
-    "reconcile_sent",
 ]
 
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     import anyio.abc
     from _typeshed import StrPath
 
-    from ._batches.batch import Batch
+    from ._batches.batch import Batch, OnUncertain
     from ._batches.outcome import Outcome
     from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
@@ -458,34 +458,42 @@ class SymblClient:
         self,
         sources: Iterable[Any] | AsyncIterable[Any],
         *,
+        journal: StrPath | None = None,
         fetch: Iterable[str] = (),
         job_timeout: float | None = None,
         timeout: float | None = None,
+        on_uncertain: OnUncertain = "keep",
         **params: Unpack[FileParams],
     ) -> Batch:
         """Return a batch that processes many inputs and yields an outcome for each, as completed.
 
         Args:
             sources: Paths, URLs, lists of messages and submissions; consumed lazily, as slots become free.
+            journal: A file in which each step is written down before it is taken, so that a run which was killed can be
+                repeated: what completed is skipped, what was submitted is waited for, what may have been is kept.
             fetch: Results to read for each completed job, such as ``("messages", "topics")``.
             job_timeout: Seconds from acceptance after which a job counts as late.
             timeout: Seconds after which the batch as a whole ends; jobs under way count as late.
+            on_uncertain: What becomes of an input that an earlier run sent without a usable answer: ``keep`` leaves it
+                uncertain unless the server knows repeats, ``resubmit`` sends it again, which may make a second job.
             params: For all paths, URLs and messages; submissions carry their own.
 
         Raises:
             InvalidInputError: A name cannot be fetched or a timeout is not positive.
+            JournalError: From entering and iterating: the journal cannot be used; nothing more is sent.
         """
-        from ._batches.batch import Batch
+        from ._batches.batch import Batch, Desk
 
         return Batch(
             self,
             sources,
+            journal=journal,
+            on_uncertain=on_uncertain,
             fetch=fetch,
             job_timeout=job_timeout,
             timeout=timeout,
             params=params,
-            start=self._start,
-            submit=self._submit,
+            desk=Desk(self._identity, self._start, self._submit, self._take_up, self._is_idempotent),
         )
 
     async def process(
@@ -546,6 +554,21 @@ class SymblClient:
         group = self._open_parts().group
         assert group is not None  # noqa: S101 - an open client has one
         group.start_soon(function)
+
+    def _take_up(self, job_id: str, conversation_id: str | None) -> JobHandle:
+        handle = self.job(job_id, conversation_id)
+        self._open_parts().submitter.slots.inherit(handle.record)
+        return handle
+
+    async def _is_idempotent(self) -> bool:
+        """Get a token, if there is none yet: with it the server says what it offers."""
+        session = self._open_parts().session
+        await session.tokens.get()
+        return session.is_idempotent
+
+    def _identity(self) -> str:
+        """Return the origin; for an embedded server, whose port changes with every start, the place of its data."""
+        return self.origin if self._local is None else f"the data in {self.server.data_dir}"
 
     def _open_parts(self) -> _Parts:
         """Return the layers, if the client can be used here and now."""

@@ -197,7 +197,15 @@ class JobLostError(JobError):
 
 
 class JournalError(SymblError):
-    """The journal cannot be opened, read or written."""
+    """The journal cannot be opened, read or written.
+
+    Attributes:
+        accepted: Job id and conversation id of submissions that the server accepted and that are not in the journal.
+    """
+
+    def __init__(self, message: str, *, accepted: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.accepted = accepted
 
 
 class JournalLockedError(JournalError):

@@ -133,7 +133,10 @@ async def test_each_state_has_its_outcome() -> None:
         Fault("submit_text", 2, "status:413"),
         Fault("submit_text", 3, "lose-reply"),
     ]
-    async with serve(job_seconds=0, faults=faults) as server, client_of(server, max_uploads=1) as client:
+    async with (
+        serve(job_seconds=0, faults=faults, extensions=False) as server,
+        client_of(server, max_uploads=1) as client,
+    ):
         sources = [*texts(4), TextSubmission("Hello.", append_to="1234567890123456")]
         async with client.batch(sources) as batch:
             outcomes = sorted([outcome async for outcome in batch], key=lambda outcome: outcome.index)

@@ -12,17 +12,21 @@ from collections.abc import (
     Iterator,
     Mapping,
 )
-from contextlib import aclosing, contextmanager
+from contextlib import AsyncExitStack, aclosing, contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
 import anyio.abc
-from attrs import define
+from attrs import define, frozen
 
+from .._crash import crash_point
 from .._iterate import each
 from .._jobs.handle import JobHandle, failure_text
 from .._jobs.watcher import JobWatcher
+from .._journal.journal import Journal, JournalEntry, open_journal
+from .._journal.rows import OVER, Row, RowState
 from .._media import make_submission
 from .._policy.settings import check_timeout
 from .._transport.calls import Call
@@ -31,24 +35,56 @@ from ..errors import (
     ClientStateError,
     InvalidInputError,
     JobFailedError,
+    JobLostError,
+    JournalError,
     RequestTimeoutError,
+    SubmitUncertainError,
     SymblError,
 )
 from ..models._parameters import check_params
-from ..models.job import Job
+from ..models.job import Job, JobStatus
 from ..models.submission import Submission, TextSubmission
-from .inputs import input_key, input_place, source_name
+from .inputs import input_key, input_place, journal_key, source_name
 from .outcome import BatchReport, Outcome, OutcomeState, state_of
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+
     from ..client import SymblClient
 
 _END: Any = object()
 
 _OF_UPLOADS = frozenset({"content_type", "on_progress"})
 
+OnUncertain = Literal["keep", "resubmit"]
+
+_ENDS = {
+    OutcomeState.COMPLETED: RowState.COMPLETED,
+    OutcomeState.FAILED: RowState.FAILED,
+    OutcomeState.LOST: RowState.LOST,
+}
+
 _READY = 16
 """Outcomes that may wait for the consumer beyond the jobs under way."""
+
+
+@frozen(eq=False, repr=False)
+class Desk:
+    """What a batch asks of its client, beyond what everybody may.
+
+    Attributes:
+        identity: Returns what tells the client's server from others.
+        start: Runs a function in a task of the client.
+        submit: Submits, as a call that may be given up.
+        take_up: Returns the handle of a job that was submitted earlier, and lets it hold a slot.
+        is_idempotent: Tells whether the server knows a repeat by its key.
+    """
+
+    identity: Callable[[], str]
+    start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+    submit: Callable[[Submission, Call], Awaitable[JobHandle]]
+    take_up: Callable[[str, str | None], JobHandle]
+    is_idempotent: Callable[[], Awaitable[bool]]
 
 
 @define(eq=False, repr=False)
@@ -57,6 +93,7 @@ class _Item:
     index: int
     started_at: float
     handle: JobHandle | None = None
+    entry: JournalEntry | None = None
 
 
 class Batch:
@@ -73,12 +110,13 @@ class Batch:
         client: SymblClient,
         sources: Iterable[Any] | AsyncIterable[Any],
         *,
+        journal: StrPath | None = None,
+        on_uncertain: OnUncertain = "keep",
         fetch: Iterable[str] = (),
         job_timeout: float | None = None,
         timeout: float | None = None,
         params: Mapping[str, Any],
-        start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None],
-        submit: Callable[[Submission, Call], Awaitable[JobHandle]],
+        desk: Desk,
     ) -> None:
         self._client = client
         self._sources = sources
@@ -91,8 +129,17 @@ class Batch:
             raise InvalidInputError("sources is a list; put a single input into one: [source]")
         check_params("media", {name: value for name, value in params.items() if name not in _OF_UPLOADS})
         self._params = params
-        self._start = start
-        self._submit_to_client = submit
+        if on_uncertain not in ("keep", "resubmit"):
+            raise InvalidInputError(f"on_uncertain must be 'keep' or 'resubmit', not {on_uncertain!r}")
+        self._desk = desk
+        self._journal_path = None if journal is None else Path(journal)
+        self._on_uncertain = on_uncertain
+        self._journal: Journal | None = None
+        self._files = AsyncExitStack()
+        # Ends that are written down once the consumer has dealt with their outcomes.
+        self._unsettled: dict[int, tuple[JournalEntry, RowState]] = {}
+        self._handed_out: Outcome | None = None
+        self._draining = False
         self._clock = client.jobs.scheduler.clock
         self._watcher = JobWatcher(client, keep_open=True)
         self._items: dict[str, list[_Item]] = {}
@@ -103,7 +150,7 @@ class Batch:
         self._feeding = anyio.CancelScope()
         self._scope = anyio.CancelScope()
         self._stopped = anyio.Event()
-        self._entered = self._iterated = False
+        self._entered = self._running = self._iterated = False
         self._started_at = 0.0
         self._late = False
         self._problem: BaseException | None = None
@@ -119,24 +166,51 @@ class Batch:
             raise ClientStateError("this batch was entered already; make another one with client.batch(...)")
         self._entered = True
         self._started_at = self._clock.time()
-        self._start(self._run)
+        if self._journal_path is not None:
+            try:
+                journal = open_journal(self._journal_path, self._desk.identity())
+                self._journal = await self._files.enter_async_context(journal)
+                for row in await self._journal.submitted():
+                    self._desk.take_up(row.job_id or "", row.conversation_id)
+            except BaseException:
+                await self.aclose()  # nobody will leave a block that was not entered
+                raise
+        self._running = True
+        self._desk.start(self._run)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.aclose()
+        try:
+            if kind is None:  # whoever leaves in peace has dealt with what he was given
+                await self._settle()
+        finally:
+            await self.aclose()
+
+    def drain(self) -> None:
+        """Take no further inputs, let what is under way be answered, and end the iteration without waiting for jobs.
+
+        With a journal a later run goes on from there. What was not sent whole yet is given up; nothing is lost by that.
+        """
+        self._draining = True
+        self._feeding.cancel()
+        for call in list(self._calls):
+            if not call.in_doubt:
+                call.give_up(ClientStateError("the batch was stopped before this was sent"))
 
     async def aclose(self) -> None:
         """Stop whatever still runs; jobs at the server go on. Harmless when repeated."""
         try:
-            if self._entered:
+            if self._running:
                 self._scope.cancel()
                 with anyio.CancelScope(shield=True):
                     await self._stopped.wait()
         finally:  # no shield keeps off a task's own cancel(); what still runs then ends in the client's task
             self._inbox.close()
             self._outbox.close()
+            with anyio.CancelScope(shield=True):
+                await self._files.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Outcome]:
         """Yield an outcome for each input, as completed.
@@ -151,7 +225,9 @@ class Batch:
         self._iterated = True
         async for outcome in self._inbox:
             self._room.release()
+            self._handed_out = outcome
             yield outcome
+            await self._settle()  # whoever asks for the next one has dealt with this one
         if self._problem is not None:
             raise self._problem
 
@@ -166,7 +242,9 @@ class Batch:
                     group.start_soon(self._collect, group)
                     async with anyio.create_task_group() as submissions:
                         await self._feed(submissions)
-                    self._all_submitted()
+                    if self._draining:
+                        self._watcher.close()
+                    self._watcher.finish()
         except anyio.get_cancelled_exc_class():
             self._problem = self._problem or ClientStateError("the client was closed while the batch ran")
             raise
@@ -200,9 +278,10 @@ class Batch:
         call = Call()
         try:
             with self._may_be_given_up(call):
-                await self._check_new(item.source)
-                submission = self._counting(await make_submission(item.source, self._params))
-                item.handle = await self._submit_to_client(submission, call)
+                item.handle = await self._hand_in(item, call)
+        except JournalError as error:
+            self._stop(error)
+            return
         except SymblError as error:
             problem = error
         except Exception as error:  # raised by the input itself, which may be any iterable or file
@@ -211,15 +290,88 @@ class Batch:
         finally:
             self._submissions.release()
         if item.handle is None:
-            await self._deliver(item, state_of(problem), error=problem)
+            if item.entry is not None and item.entry.row.state in OVER:
+                await self._tell_earlier(item, item.entry.row)
+            else:
+                await self._tell_problem(item, problem)
             return
         self.report.submitted += 1
         items = self._items.setdefault(item.handle.id, [])
         items.append(item)
-        if len(items) == 1:
+        if len(items) == 1 and not self._draining:
             self._watcher.add(item.handle, timeout=self._job_timeout)
         if self._late:
             self._watcher.expire(self._timeout or 0.0)
+
+    async def _hand_in(self, item: _Item, call: Call) -> JobHandle | None:
+        """Submit an input, or take up the job that an earlier run got for it; ``None`` if that run saw its end."""
+        if self._journal is None:
+            await self._check_new(item.source)
+            return await self._desk.submit(self._counting(await make_submission(item.source, self._params)), call)
+        submission = await make_submission(item.source, self._params)
+        async with self._keys:
+            key, fingerprint = await anyio.to_thread.run_sync(journal_key, item.source, submission, self._params)
+            self._check_first(bytes.fromhex(key), item.source)
+        entry = item.entry = await self._journal.begin(key, source_name(item.source), fingerprint)
+        row = entry.row
+        if row.state in OVER:
+            return None
+        if row.job_id is not None:
+            return self._desk.take_up(row.job_id, row.conversation_id)
+        if entry.in_doubt and not await self._may_resubmit(entry):
+            raise SubmitUncertainError(
+                f"{row.source} was sent by an earlier run, and no usable answer came. The job may or may not exist: "
+                "look for the conversation at the server; on_uncertain='resubmit' sends it again"
+            )
+        call.log = entry
+        return await self._desk.submit(self._counting(submission), call)
+
+    async def _may_resubmit(self, entry: JournalEntry) -> bool:
+        if self._on_uncertain == "resubmit":
+            return True
+        return entry.key_is_remembered and await self._desk.is_idempotent()
+
+    async def _tell_earlier(self, item: _Item, row: Row) -> None:
+        """Tell what an earlier run saw."""
+        conversation = None if row.conversation_id is None else self._client.conversation(row.conversation_id)
+        status = JobStatus.COMPLETED if row.state is RowState.COMPLETED else JobStatus.FAILED
+        job = Job(row.job_id or "", status, row.conversation_id)
+        if row.state is RowState.COMPLETED:
+            await self._deliver(item, OutcomeState.SKIPPED, job=job, conversation=conversation)
+            return
+        text = f"job {job.id} {row.state} in an earlier run: {row.note}"
+        if row.state is RowState.LOST:
+            lost = JobLostError(text, job=job)
+            await self._deliver(item, OutcomeState.LOST, job=job, conversation=conversation, error=lost)
+        else:
+            failed = JobFailedError(text, job=job)
+            await self._deliver(item, OutcomeState.FAILED, job=job, conversation=conversation, error=failed)
+
+    async def _tell_problem(self, item: _Item, problem: SymblError) -> None:
+        if self._draining and isinstance(problem, ClientStateError):
+            return  # it was not sent; a later run takes it up
+        state = state_of(problem)
+        if item.entry is not None and not (item.entry.in_doubt and state is not OutcomeState.UNCERTAIN):
+            try:
+                await item.entry.write(RowState(state.value), str(problem))
+            except JournalError as error:
+                self._stop(error)
+                return
+        await self._deliver(item, state, error=problem)
+
+    def _stop(self, error: JournalError) -> None:
+        """The journal cannot be written: send nothing more, and tell the ids of what is not in it."""
+        known = self._problem.accepted if isinstance(self._problem, JournalError) else ()
+        self._problem = JournalError(str(error), accepted=(*known, *error.accepted))
+        self.drain()
+
+    async def _settle(self) -> None:
+        """Write down the end whose outcome was dealt with."""
+        outcome, self._handed_out = self._handed_out, None
+        entry, state = self._unsettled.pop(-1 if outcome is None else outcome.index, (None, None))
+        if outcome is not None and entry is not None and state is not None:
+            await entry.write(state, "" if outcome.error is None else str(outcome.error))
+            crash_point("result_stored")
 
     @contextmanager
     def _may_be_given_up(self, call: Call) -> Iterator[None]:
@@ -240,10 +392,6 @@ class Batch:
             for item in self._items.pop(job.id, ()):
                 await self._readers.acquire()
                 group.start_soon(self._finish, item, job)
-
-    def _all_submitted(self) -> None:
-        """End the watching once the last job is over."""
-        self._watcher.finish()
 
     async def _finish(self, item: _Item, job: Job) -> None:
         try:
@@ -276,6 +424,8 @@ class Batch:
             self.report.failures.append((source_name(item.source), str(outcome.error)))
         if state is OutcomeState.UNCERTAIN:
             self.report.uncertain.append(source_name(item.source))
+        if item.entry is not None and state in _ENDS and item.entry.row.state not in OVER:
+            self._unsettled[item.index] = (item.entry, _ENDS[state])
         await self._outbox.send(outcome)
 
     def _expire(self) -> None:
@@ -291,10 +441,12 @@ class Batch:
         if place is None:
             return
         async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
-            key = await anyio.to_thread.run_sync(input_key, *place)
-            if key in self._seen:
-                raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
-            self._seen.add(key)
+            self._check_first(await anyio.to_thread.run_sync(input_key, *place), source)
+
+    def _check_first(self, key: bytes, source: Any) -> None:
+        if key in self._seen:
+            raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
+        self._seen.add(key)
 
     def _counting(self, submission: Submission) -> Submission:
         """Count the bytes of an upload into the report, beside what the caller wants to know."""

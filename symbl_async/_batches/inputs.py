@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInputError
-from ..models.submission import AudioSubmission, TextSubmission, VideoSubmission, is_url
+from ..models.submission import AudioSubmission, Submission, TextSubmission, VideoSubmission, is_url
 
 
 def source_name(source: Any) -> str:
@@ -35,6 +36,43 @@ def input_place(source: Any) -> tuple[str, str] | None:
         return os.fspath(source), params
     except (TypeError, ValueError):
         raise InvalidInputError(f"{source!r} cannot be the path of a file") from None
+
+
+def journal_key(source: Any, submission: Submission, params: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what makes an input the same as one of an earlier run, and what its file looks like now; asks the disk.
+
+    Args:
+        source: As given: a path of text stays known by its path.
+        submission: What was made of it.
+        params: Those of the batch.
+
+    Raises:
+        InvalidInputError: It can be read once only, so that no later run could know it again.
+    """
+    place = input_place(source)
+    if place is not None:
+        name, own = place
+        return input_key(name, own + repr(sorted(params.items(), key=lambda p: p[0]))).hex(), _fingerprint(name)
+    digest = hashlib.blake2b(digest_size=16)
+    if isinstance(submission, TextSubmission):
+        digest.update(repr(submission.messages).encode("utf-8", "surrogatepass"))
+    elif isinstance(submission.source, bytes | bytearray | memoryview):
+        digest.update(submission.source)
+    else:
+        raise InvalidInputError("an input of a batch with a journal is a path, a URL, bytes or text, nothing read once")
+    facts = (type(submission).__name__, submission.append_to, sorted(submission.params.items(), key=lambda p: p[0]))
+    digest.update(repr(facts).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest(), ""
+
+
+def _fingerprint(name: str) -> str:
+    if is_url(name):
+        return ""
+    try:
+        found = Path(name).stat()
+    except (OSError, ValueError):
+        return ""
+    return f"{found.st_size} bytes, {found.st_mtime_ns} ns"
 
 
 def input_key(name: str, params: str) -> bytes:

@@ -43,6 +43,8 @@ class OutcomeState(StrEnum):
     """The service does not know the job any more."""
     UNREAD = "unread"
     """The job completed, but its results could not be read."""
+    SKIPPED = "skipped"
+    """Completed in an earlier run with the same journal; its results were not read again."""
 
 
 @frozen(eq=False)
@@ -71,8 +73,8 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """True when the job completed and everything asked for was read."""
-        return self.state is OutcomeState.COMPLETED
+        """True when the job completed and everything asked for was read, now or in an earlier run."""
+        return self.state in (OutcomeState.COMPLETED, OutcomeState.SKIPPED)
 
 
 @define
@@ -105,14 +107,19 @@ class BatchReport:
         return self.states[OutcomeState.COMPLETED]
 
     @property
+    def skipped(self) -> int:
+        """Inputs that completed in an earlier run."""
+        return self.states[OutcomeState.SKIPPED]
+
+    @property
     def done(self) -> int:
         """Inputs that have an outcome, good or bad."""
         return sum(self.states.values())
 
     @property
     def ok(self) -> bool:
-        """True when every input so far completed."""
-        return self.done == self.completed
+        """True when every input so far completed, now or in an earlier run."""
+        return self.done == self.completed + self.skipped
 
     def to_json(self) -> str:
         """Return the report as one JSON object."""

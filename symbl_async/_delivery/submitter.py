@@ -24,7 +24,7 @@ from .._transport.calls import Call, Calls
 from .._transport.session import Session
 from .._transport.source import OpenableSource
 from .._transport.upload import Body, open_body
-from ..errors import SubmitUncertainError, SymblError, TransportError, UnexpectedResponseError
+from ..errors import JournalError, SubmitUncertainError, SymblError, TransportError, UnexpectedResponseError
 from ..models.submission import Accepted, Progress
 from .lanes import AppendLanes
 from .slots import JobSlots
@@ -92,11 +92,16 @@ class Submitter:
                     record = self.record(accepted, kind, length)
                     self.slots.hold(record)
                     if written is not None:
-                        await written
+                        try:
+                            await written
+                        except JournalError as error:
+                            ids = (accepted.job_id, accepted.conversation_id)
+                            raise JournalError(f"{error}; job {ids[0]} was accepted", accepted=(ids,)) from None
                         crash_point("acked")
+                    call.in_doubt = False
                     return record
         except SymblError as error:
-            if call.in_doubt and not isinstance(error, SubmitUncertainError):
+            if call.in_doubt and not isinstance(error, SubmitUncertainError | JournalError):
                 why = "it was given up before an answer came" if error is call.reason else "no answer came, and then"
                 raise _uncertain(request, f"{why}: {error}", None) from None
             raise
@@ -113,12 +118,10 @@ class Submitter:
             delay: float | None = None
             try:
                 reply, token, body = await self._attempt(request, source, on_progress, call)
-                call.in_doubt = doubt is not None
                 if is_success(reply):
                     self.session.budget.earn()
                     accepted = self._accepted(request, reply)
                     crash_point("ids_parsed")
-                    call.in_doubt = False
                     return accepted, body, None if call.log is None else call.log.accepted(accepted)
                 if body.released and not 400 <= reply.status < 500:
                     raise _uncertain(request, f"the server answered {reply.status}", reply)
@@ -131,6 +134,7 @@ class Submitter:
                 if not self.session.is_idempotent or not source.replayable or not self._again(attempt):
                     raise
             else:
+                call.in_doubt = doubt is not None
                 if reply.status == 401 and not renewed and token is not None:
                     renewed = True
                     if source.replayable and await self.session.tokens.replace(token) is not None:
@@ -156,10 +160,15 @@ class Submitter:
         """Send it once, inside an upload slot; the source is open for just as long."""
 
         async def mark() -> None:
+            # First of all: whoever wants to give the call up from now on has to wait for what comes of it.
+            doubted, call.in_doubt = call.in_doubt, True
             if call.log is not None:
-                await call.log.committing()
+                try:
+                    await call.log.committing()
+                except JournalError:
+                    call.in_doubt = doubted
+                    raise
                 crash_point("commit_marked")
-            call.in_doubt = True
 
         async with (
             self.uploads,

@@ -17,6 +17,7 @@ import anyio.abc
 import anyio.lowlevel
 from attrs import define, evolve, field
 
+from .._crash import crash_point
 from .._policy.clock import Clock
 from .._policy.durations import Durations
 from .._policy.retry import retry_after
@@ -271,6 +272,7 @@ class Scheduler:
         Returns:
             The answer, ``None`` if nobody was interested any more.
         """
+        crash_point("poll_sent")
         if not request.wait:
             return await self.session.authenticated(request)
         self.schedule.park(job_id)
@@ -298,6 +300,7 @@ class Scheduler:
         if record.kind and self.schedule.polling.learn and not record.over:
             self._learn(record, job, now)
         if job.terminal:
+            crash_point("terminal_seen")
             self.schedule.record_terminal(record.id, now)
             self._held[record.id] = record
         else:

@@ -16,7 +16,10 @@ from ..models.submission import Accepted
 class Log(Protocol):
     """Where a submission says how far it got, before it goes on."""
 
-    idempotency_key: str
+    @property
+    def idempotency_key(self) -> str:
+        """By which a server tells a repeat."""
+        ...
 
     async def uploading(self) -> None:
         """An attempt is about to be sent."""

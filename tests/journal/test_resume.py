@@ -1,0 +1,283 @@
+"""Runs with a journal: killed anywhere and run again, nothing is sent twice and nothing is lost."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from peers import ACCEPTED, answer, close, complete, peer
+from support import client_of, media
+
+from symbl_async import (
+    AudioSubmission,
+    Batch,
+    InvalidInputError,
+    JobFailedError,
+    JournalError,
+    JournalLockedError,
+    Outcome,
+    OutcomeState,
+    Stream,
+    SubmitUncertainError,
+    SymblClient,
+    _crash,
+)
+from symbl_async._journal.rows import RowState
+from symbl_async._journal.store import read_rows
+from symbl_async.testing import Fault, TestServer, serve
+
+from .killed_run import run
+
+PROGRAM = Path(__file__).with_name("killed_run.py")
+SIZES = tuple(1_100_000 + number for number in range(5))
+"""Two reads each, so that there is a middle, and each of its own length, by which the server's record knows it."""
+
+
+def folder_of_files(folder: Path) -> Path:
+    """A folder of recordings of different lengths."""
+    folder.mkdir()
+    for size in SIZES:
+        media(folder, f"{size}.mp3", size)
+    return folder
+
+
+def jobs_by_size(server: TestServer) -> dict[int, set[str]]:
+    """Which jobs were made of which file."""
+    jobs: defaultdict[int, set[str]] = defaultdict(set)
+    for entry in server.ledger:
+        if entry.job_id is not None:
+            jobs[entry.bytes].add(entry.job_id)
+    return jobs
+
+
+def states(journal: Path) -> dict[str, RowState]:
+    """What the journal holds, by the name of the file."""
+    return {Path(row.source).name: row.state for row in read_rows(journal)}
+
+
+async def rerun(client: SymblClient, sources: Sequence[Any], journal: Path, **options: Any) -> list[Outcome]:
+    """Process *sources* with *journal*, to the end."""
+    async with client.batch(sources, journal=journal, **options) as batch:
+        outcomes = [outcome async for outcome in batch]
+    return sorted(outcomes, key=lambda outcome: outcome.index)
+
+
+async def killed(server: TestServer, folder: Path, point: str, nth: int) -> bool:
+    """Run in a process that is killed at *point*; tells whether it got there."""
+    command = [sys.executable, str(PROGRAM), server.url, server.app_id, server.app_secret, str(folder), point, str(nth)]
+    with anyio.fail_after(60):
+        done = await anyio.run_process(command, check=False, stderr=subprocess.PIPE)
+    assert done.returncode in (0, -9), done.stderr.decode()
+    return done.returncode == -9
+
+
+@pytest.mark.parametrize("extensions", [False, True], ids=["foreign server", "our server"])
+@pytest.mark.parametrize("point", _crash.CRASH_POINTS)
+async def test_row_73_74_75_run_killed_anywhere_is_resumed(tmp_path: Path, point: str, extensions: bool) -> None:
+    """After a kill and a rerun each file has one job, or is in doubt with one at most; with keys none is in doubt."""
+    folder = folder_of_files(tmp_path / "calls")
+    async with serve(job_seconds=0.02, extensions=extensions) as server:
+        assert await killed(server, folder, point, 1 if point in ("resume_opened", "checkpoint") else 2)
+        before = states(folder.with_suffix(".sqlite"))
+        outcomes = await run(server.url, server.app_id, server.app_secret, folder)
+        after, jobs = states(folder.with_suffix(".sqlite")), jobs_by_size(server)
+    assert len(outcomes) == len(SIZES)
+    for outcome in outcomes:
+        name, size = Path(outcome.source).name, int(Path(outcome.source).stem)
+        if after[name] is RowState.UNCERTAIN:
+            assert outcome.state is OutcomeState.UNCERTAIN
+            assert before[name] is RowState.COMMITTING
+            assert not extensions
+            assert len(jobs[size]) <= 1
+        else:
+            assert outcome.ok, outcome.error
+            assert after[name] is RowState.COMPLETED
+            assert len(jobs[size]) == 1, "sent twice, or never"
+            assert (outcome.state is OutcomeState.SKIPPED) == (before.get(name) is RowState.COMPLETED)
+
+
+async def test_row_76_resume_that_is_killed_too(tmp_path: Path) -> None:
+    """Killed five times over, in five places, the run still comes to its end with one job for each file."""
+    folder = folder_of_files(tmp_path / "calls")
+    async with serve(job_seconds=0.02) as server:
+        for point in ("uploading_marked", "ids_parsed", "acked", "terminal_seen", "result_stored"):
+            assert await killed(server, folder, point, 1)
+        outcomes = await run(server.url, server.app_id, server.app_secret, folder)
+        assert all(outcome.ok for outcome in outcomes)
+        assert {size: len(jobs) for size, jobs in jobs_by_size(server).items()} == dict.fromkeys(SIZES, 1)
+
+
+def test_every_point_is_passed_in_one_place() -> None:
+    """The registry and the code name the same points."""
+    package = Path(_crash.__file__).parent
+    named = [
+        name
+        for path in package.rglob("*.py")
+        if path.name != "_crash.py"
+        for call in re.findall(r"crash_point\((.*)\)", path.read_text("utf-8"))
+        for name in re.findall(r'"(\w+)"', call)
+    ]
+    assert sorted(named) == sorted(_crash.CRASH_POINTS)
+
+
+async def test_second_run_skips_what_the_first_completed(tmp_path: Path) -> None:
+    """Nothing is sent, nothing is asked; the conversation can be read; new inputs are processed."""
+    journal = tmp_path / "run.sqlite"
+    first, second = media(tmp_path, "a.mp3"), media(tmp_path, "b.mp3", 4000)
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        (outcome,) = await rerun(client, [first], journal)
+        assert outcome.state is OutcomeState.COMPLETED
+        sent = len(server.ledger)
+        skipped, fresh = await rerun(client, [first, second], journal, fetch=("messages",))
+        assert (skipped.state, skipped.ok, skipped.error) == (OutcomeState.SKIPPED, True, None)
+        assert skipped.job == outcome.job
+        assert skipped.conversation is not None
+        assert len(await skipped.conversation.messages()) == 1
+        assert fresh.state is OutcomeState.COMPLETED
+        assert sum(entry.job_id is not None for entry in server.ledger[sent:]) == 1
+
+
+async def stumble(batch: Batch) -> None:
+    """Break down over the first outcome."""
+    async with batch:
+        async for _ in batch:
+            raise ZeroDivisionError
+
+
+async def test_outcome_that_nobody_dealt_with_comes_again(tmp_path: Path) -> None:
+    """A consumer that raises gets the outcome in the next run; one that leaves in peace does not."""
+    journal = tmp_path / "run.sqlite"
+    source = media(tmp_path)
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        with pytest.raises(ZeroDivisionError):
+            await stumble(client.batch([source], journal=journal))
+        assert states(journal) == {"talk.mp3": RowState.SUBMITTED}
+        async with client.batch([source], journal=journal) as batch:
+            async for outcome in batch:
+                assert outcome.state is OutcomeState.COMPLETED
+                break
+        assert states(journal) == {"talk.mp3": RowState.COMPLETED}
+        assert len(jobs_by_size(server)[3000]) == 1
+
+
+async def test_uncertain_input_stays_so_until_told_otherwise(tmp_path: Path) -> None:
+    """A foreign server: the rerun sends nothing; with ``resubmit`` it sends once more."""
+    journal = tmp_path / "run.sqlite"
+    async with (
+        peer(submit=[close(), answer(201, ACCEPTED)], job=complete) as server,
+        client_of(server) as client,
+    ):
+        for _ in range(2):
+            (outcome,) = await rerun(client, [["Hello."]], journal)
+            assert outcome.state is OutcomeState.UNCERTAIN
+            assert isinstance(outcome.error, SubmitUncertainError)
+            assert len(server.seen("submit")) == 1
+        assert [row.state for row in read_rows(journal)] == [RowState.UNCERTAIN]
+        (outcome,) = await rerun(client, [["Hello."]], journal, on_uncertain="resubmit")
+        assert outcome.state is OutcomeState.COMPLETED
+        assert len(server.seen("submit")) == 2
+
+
+async def test_failed_jobs_and_refusals_in_a_second_run(tmp_path: Path) -> None:
+    """A job that failed is not paid for twice; what never became a job is tried again."""
+    journal = tmp_path / "run.sqlite"
+    missing = tmp_path / "later.mp3"
+    faults = [Fault("submit_audio", 1, "fail:no words"), Fault("submit_text", 1, "status:413")]
+    sources = [media(tmp_path), ["Hello."], missing]
+    async with serve(job_seconds=0, faults=faults) as server, client_of(server) as client:
+        outcomes = await rerun(client, sources, journal)
+        assert [outcome.state for outcome in outcomes] == ["failed", "rejected", "invalid"]
+        media(tmp_path, "later.mp3", 5000)
+        outcomes = await rerun(client, sources, journal)
+        assert [outcome.state for outcome in outcomes] == ["failed", "completed", "completed"]
+        assert isinstance(outcomes[0].error, JobFailedError)
+        assert "no words" in str(outcomes[0].error)
+        assert len(jobs_by_size(server)[3000]) == 1
+
+
+async def test_file_that_changed_between_runs(tmp_path: Path) -> None:
+    """Begun and not sent: refused. Submitted already: the job counts, and nothing is sent."""
+    journal = tmp_path / "run.sqlite"
+    source = media(tmp_path)
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        server.hold()
+        with anyio.move_on_after(0.5):
+            await rerun(client, [source], journal)
+        assert states(journal) == {"talk.mp3": RowState.SUBMITTED}
+        media(tmp_path, size=4000)
+        server.release()
+        (outcome,) = await rerun(client, [source], journal)
+        assert outcome.state is OutcomeState.COMPLETED
+        assert list(jobs_by_size(server)) == [3000]
+    begun = tmp_path / "begun.sqlite"
+    async with peer(submit=[close(), close()]) as foreign, client_of(foreign) as client:
+        await rerun(client, [source], begun)
+        media(tmp_path, size=5000)
+        (outcome,) = await rerun(client, [source], begun, on_uncertain="resubmit")
+        assert outcome.state is OutcomeState.INVALID
+        assert isinstance(outcome.error, InvalidInputError)
+        assert "changed" in str(outcome.error)
+        assert len(foreign.seen("submit")) == 1
+
+
+async def test_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: Path) -> None:
+    """The second of two equal ones is refused before anything is sent, and so is what can be read only once."""
+    journal = tmp_path / "run.sqlite"
+
+    async def chunks() -> Any:
+        yield b"ID3" + bytes(97)
+
+    sources = [
+        ["Hello."],
+        ["Hello."],
+        AudioSubmission(b"ID3" + bytes(500)),
+        AudioSubmission(b"ID3" + bytes(500)),
+        AudioSubmission(Stream(chunks(), 100)),
+    ]
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        outcomes = await rerun(client, sources, journal)
+        by_state = [outcome.state for outcome in outcomes]
+        assert by_state == ["completed", "invalid", "completed", "invalid", "invalid"]
+        assert sum(entry.job_id is not None for entry in server.ledger) == 2
+        again = await rerun(client, sources[:1], journal)
+        assert again[0].state is OutcomeState.SKIPPED
+
+
+async def test_row_14_journal_is_held_and_belongs_to_one_server(tmp_path: Path) -> None:
+    """A second batch is refused on entry, and so is the journal of another server; nothing was sent."""
+    journal = tmp_path / "run.sqlite"
+    async with serve(job_seconds=0) as server, serve(job_seconds=0) as other:
+        async with client_of(server) as client, client.batch([["Hello."]], journal=journal):
+            with pytest.raises(JournalLockedError):
+                async with client.batch([["Hello."]], journal=journal):
+                    pytest.fail("two at once")
+        async with client_of(other) as stranger:
+            with pytest.raises(JournalError, match="against"):
+                async with stranger.batch([["Hello."]], journal=journal):
+                    pytest.fail("of another server")
+            assert not other.ledger
+
+
+async def test_row_68_69_broken_journal_stops_the_batch_and_tells_the_ids(tmp_path: Path) -> None:
+    """Nothing more is sent, and ids that came and could not be written are in the error."""
+    journal = tmp_path / "run.sqlite"
+    go = anyio.Event()
+
+    async def late(connection: Any) -> None:
+        await connection.read_all()
+        go.set()
+        journal.unlink()
+        await connection.reply(201, ACCEPTED)
+
+    async with peer(submit=late) as server, client_of(server, max_uploads=1) as client:
+        with pytest.raises(JournalError) as caught:
+            await rerun(client, [[f"Hello {number}."] for number in range(20)], journal)
+        assert caught.value.accepted == ((ACCEPTED["jobId"], ACCEPTED["conversationId"]),)
+        assert len(server.seen("submit")) == 1
