@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from peers import Connection, peer
 
 from symbl_async import __version__
 from symbl_async.testing import Fault, TestServer, serve
@@ -210,6 +211,84 @@ async def test_interrupted_run_says_what_is_done(tmp_path: Path) -> None:
     assert b"0 of 1 completed" in said
     assert b"Traceback" not in said
     assert json.loads((out / "report.json").read_text("utf-8"))["submitted"] == 1
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+async def test_row_77_interrupted_run_with_a_journal_is_resumed(tmp_path: Path, sent: signal.Signals) -> None:
+    """The first signal ends the run at a safe place with status 3 and says how to go on; the same command does."""
+    journal = tmp_path / "run.sqlite"
+    files = [str(MEDIA / "jfk.flac"), str(MEDIA / "call_synthetic.mp3")]
+    async with serve(job_seconds=0) as server:
+        server.hold()
+        command = [sys.executable, "-m", "symbl_async", "process", *files, "--journal", str(journal)]
+        async with await anyio.open_process(command, env=environment(server), stdout=subprocess.DEVNULL) as process:
+            assert process.stderr is not None
+            with anyio.fail_after(60):
+                while not any(entry.operation == "get_job_status" for entry in server.ledger):
+                    await anyio.lowlevel.checkpoint()
+                process.send_signal(sent)
+                said = (b"".join([part async for part in process.stderr])).decode()
+                assert await process.wait() == 3
+        assert "symbl-async journal" in said
+        assert "0 of 2 completed" in said
+        assert "Traceback" not in said
+        status, stdout, stderr = await run(server, "journal", str(journal))
+        assert status == 0
+        assert "submitted" in stdout
+        assert "a rerun waits for it" in stderr
+        server.release()
+        status, stdout, stderr = await run(server, "process", *files, "--journal", str(journal))
+        assert status == 0, stderr
+        assert "# jfk.flac" in stdout
+        assert sum(entry.job_id is not None for entry in server.ledger) == 2
+        status, stdout, stderr = await run(server, "process", *files, "--journal", str(journal))
+        assert (status, stdout) == (0, "")
+        assert "2 in an earlier run" in stderr
+        status, stdout, _ = await run(None, "journal", str(journal))
+        assert [line.split("\t")[0] for line in stdout.splitlines()] == ["completed", "completed"]
+
+
+async def test_second_signal_leaves_at_once(tmp_path: Path) -> None:
+    """A submission that is never answered does not hold up who means it; the row says that it is in doubt."""
+
+    async def never(connection: Connection) -> None:
+        await connection.read_all()
+        await connection.hang()
+
+    async with peer(submit=never) as server:
+        journal = tmp_path / "run.sqlite"
+        names = {"SYMBL_BASE_URL": server.url, "SYMBL_APP_ID": "id", "SYMBL_APP_SECRET": "secret"}
+        command = [sys.executable, "-m", "symbl_async", "process", str(MEDIA / "jfk.flac"), "--journal", str(journal)]
+        async with await anyio.open_process(
+            command, env=environment(None) | names, stdout=subprocess.DEVNULL
+        ) as process:
+            assert process.stderr is not None
+            with anyio.fail_after(60):
+                while not any(seen.complete for seen in server.seen("submit")):
+                    await anyio.lowlevel.checkpoint()
+                process.send_signal(signal.SIGINT)
+                said = b""
+                async for part in process.stderr:
+                    said += part
+                    if b"once more leaves at once" in said:
+                        process.send_signal(signal.SIGINT)
+                        break
+                assert await process.wait() == 3
+        status, stdout, stderr = await run(None, "journal", str(journal))
+        assert status == 1
+        assert stdout.startswith("committing\t")
+        assert "--on-uncertain" in stderr
+
+
+async def test_journal_that_is_none(tmp_path: Path) -> None:
+    """A missing file and one of another kind are said in a sentence."""
+    (tmp_path / "notes.txt").write_text("dear diary")
+    for name in ("missing.sqlite", "notes.txt"):
+        status, stdout, stderr = await run(None, "journal", str(tmp_path / name))
+        assert (status, stdout) == (2, "")
+        assert name in stderr
+        assert "Traceback" not in stderr
+    assert not (tmp_path / "missing.sqlite").exists()
 
 
 async def test_version_and_help() -> None:

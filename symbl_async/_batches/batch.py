@@ -139,7 +139,7 @@ class Batch:
         # Ends that are written down once the consumer has dealt with their outcomes.
         self._unsettled: dict[int, tuple[JournalEntry, RowState]] = {}
         self._handed_out: Outcome | None = None
-        self._draining = False
+        self._draining = self._fed = False
         self._clock = client.jobs.scheduler.clock
         self._watcher = JobWatcher(client, keep_open=True)
         self._items: dict[str, list[_Item]] = {}
@@ -195,6 +195,8 @@ class Batch:
         """
         self._draining = True
         self._feeding.cancel()
+        if self._fed:
+            self._watcher.close()
         for call in list(self._calls):
             if not call.in_doubt:
                 call.give_up(ClientStateError("the batch was stopped before this was sent"))
@@ -242,6 +244,7 @@ class Batch:
                     group.start_soon(self._collect, group)
                     async with anyio.create_task_group() as submissions:
                         await self._feed(submissions)
+                    self._fed = True
                     if self._draining:
                         self._watcher.close()
                     self._watcher.finish()

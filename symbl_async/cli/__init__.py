@@ -4,7 +4,10 @@ import sys
 
 
 def main() -> None:
-    """Run the command line and exit with its status: 0 done, 1 some inputs failed, 2 usage or configuration."""
+    """Run the command line and exit with its status.
+
+    0 done, 1 some inputs failed, 2 usage or configuration, 3 interrupted with a journal to go on from, 130 interrupted.
+    """
     try:
         from .app import run_command
     except ModuleNotFoundError as error:

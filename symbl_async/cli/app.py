@@ -11,8 +11,8 @@ from cyclopts import App
 from rich.console import Console
 
 from .._version import __version__
-from ..errors import AuthenticationError, ConfigurationError, InvalidInputError, SymblError
-from . import process, serve, steps
+from ..errors import AuthenticationError, ConfigurationError, InvalidInputError, JournalError, SymblError
+from . import journal, process, serve, steps
 from .target import complete_local
 
 _HELP = """Submit text, audio and mp4 video to a Symbl-compatible server and read the results.
@@ -35,6 +35,7 @@ def make_app() -> App:
     app.command(process.process)
     for step in (steps.submit, steps.append, steps.status, steps.wait, steps.show):
         app.command(step)
+    app.command(journal.journal)
     app.command(serve.serve)
     return app
 
@@ -44,7 +45,7 @@ def run_command(arguments: Sequence[str]) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         status = make_app()(complete_local(arguments))
-    except (AuthenticationError, ConfigurationError, InvalidInputError) as error:
+    except (AuthenticationError, ConfigurationError, InvalidInputError, JournalError) as error:
         return _complain(error, 2)
     except SymblError as error:
         return _complain(error, 1)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
 from cyclopts import Parameter
 
 from .._batches.inputs import source_name
-from .._batches.outcome import BatchReport, Outcome
+from .._batches.outcome import BatchReport, Outcome, OutcomeState
 from .._media import find_media
 from ..errors import InvalidInputError
 from ..models.submission import is_url
 from . import render
+from .interruption import Interruption
 from .progress import Progress
 from .target import _TEMPORARY, BaseUrl, Local, Params, open_client, read_params
 
@@ -33,11 +34,19 @@ async def process(
     pattern: Annotated[str, Parameter(help="Which files of a folder to take.")] = "**/*",
     param: Params = None,
     job_timeout: Annotated[float | None, Parameter(help="Seconds that one job may take.")] = None,
+    journal: Annotated[
+        Path | None, Parameter(help="File to write each step down in; a rerun goes on from there.")
+    ] = None,
+    on_uncertain: Annotated[
+        Literal["keep", "resubmit"], Parameter(help="What to do about inputs that may or may not have been submitted.")
+    ] = "keep",
     quiet: Annotated[bool, Parameter(negative=(), help="No progress on stderr.")] = False,
 ) -> int:
     """Process files, folders and URLs: print what was said and found, per input, as it completes.
 
-    A bad input never stops the others; it is named on stderr, and the exit status is 1.
+    A bad input never stops the others; it is named on stderr, and the exit status is 1. With --journal, Ctrl-C ends the
+    run at a safe place with exit status 3, and the same command goes on from there; with --local the embedded server
+    then keeps its data beside the journal.
 
     Args:
         sources: Media and text files, folders, http(s) URLs.
@@ -57,18 +66,30 @@ async def process(
     names = Names()
     if out is not None:
         _make_folder(out)
+    if journal is not None and local == _TEMPORARY:
+        local = f"{journal}.server"
     async with open_client(base_url, local) as client:
-        batch = client.batch(inputs, fetch=_names(fetch), job_timeout=job_timeout, **params)
+        batch = client.batch(
+            inputs,
+            journal=journal,
+            on_uncertain=on_uncertain,
+            fetch=_names(fetch),
+            job_timeout=job_timeout,
+            **params,
+        )
+        interruption = Interruption(batch, journal)
         try:
             with Progress(len(inputs), quiet=quiet) as progress:
-                async with batch:
+                async with interruption, batch:
                     async for outcome in batch:
                         progress.done(source_name(outcome.source), outcome)
-                        if outcome.ok:
+                        if outcome.ok and outcome.state is not OutcomeState.SKIPPED:
                             await _write(outcome, names, out, formats)
         finally:
             # Also when interrupted: what is done is done, and should be known.
             _sum_up(batch.report, len(inputs), out, quiet=quiet)
+    if interruption.happened:
+        return 3
     return 0 if batch.report.ok else 1
 
 
@@ -85,7 +106,8 @@ def _sum_up(report: BatchReport, inputs: int, out: Path | None, *, quiet: bool) 
     for name, error in report.failures:
         sys.stderr.write(f"failed: {name}: {error}\n")
     if not quiet:
-        sys.stderr.write(f"{report.completed} of {inputs} completed in {report.seconds:.1f} s\n")
+        earlier = f", {report.skipped} in an earlier run" if report.skipped else ""
+        sys.stderr.write(f"{report.completed} of {inputs} completed in {report.seconds:.1f} s{earlier}\n")
 
 
 class Names:
