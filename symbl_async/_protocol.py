@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from attrs import field, frozen
@@ -112,7 +112,7 @@ def build_media_file(
 
 def build_get_job(job_id: str, *, wait: int = 0) -> Request:
     """GET /v1/job/{jobId} (Job Status page); *wait* seconds for a change where the server offers that."""
-    return Request("get_job_status", "GET", f"/v1/job/{_segment('job id', job_id)}", wait=wait)
+    return Request("get_job_status", "GET", f"/v1/job/{check_id('job id', job_id)}", wait=wait)
 
 
 def build_conversation(
@@ -125,7 +125,7 @@ def build_conversation(
     json: Mapping[str, Any] | None = None,
 ) -> Request:
     """Any call under /v1/conversations/{conversationId}; *resource* is what follows, such as ``/messages``."""
-    path = f"/v1/conversations/{_segment('conversation id', conversation_id)}{resource}"
+    path = f"/v1/conversations/{check_id('conversation id', conversation_id)}{resource}"
     return Request(
         operation,
         method,
@@ -186,11 +186,7 @@ def _json_submission(kind: str, path: str, members: Mapping[str, Any], append_to
 def _submission_target(kind: str, path: str, append_to: str | None) -> tuple[Literal["POST", "PUT"], str, str]:
     if append_to is None:
         return "POST", path, f"submit_{kind}"
-    return "PUT", f"{path}/{_segment('conversation id', append_to)}", f"append_{kind}"
-
-
-def _segment(what: str, value: str) -> str:
-    return quote(check_id(what, value), safe="")
+    return "PUT", f"{path}/{check_id('conversation id', append_to)}", f"append_{kind}"
 
 
 # --- reading --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ submission that needs its slot. What a poll finds is told to every listener, so 
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ WAIT_EXTENSION = "prefer-wait"
 _LONG_POLL = 50
 """Seconds that a poll waits at a server which offers that."""
 
-_WAITING_AT_ONCE = 64
+_WAITING_AT_ONCE = 128
 """Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
 
 _BREATH = 512
@@ -86,6 +87,7 @@ class Scheduler:
     # Most jobs have one listener and most of those the same one, so they share this tuple of one.
     _alone: tuple[Listener, ...] = field(init=False, default=())
     _wake: anyio.Event = field(init=False, factory=lambda: anyio.Event())
+    _awake_at: float = field(init=False, default=math.inf)
     _odd_statuses: set[str] = field(init=False, factory=set)
 
     def record(self, job_id: str, conversation_id: str | None = None) -> JobRecord:
@@ -151,7 +153,7 @@ class Scheduler:
         at_once = not record.kind or self._may_wait()
         if self.schedule.add(record, self.clock.time(), at_once=at_once, resume=resume):
             self._held.pop(record.id, None)
-            self._wake.set()
+            self._changed()
 
     def unwant(self, record: JobRecord) -> None:
         """Take back one ``want``."""
@@ -175,12 +177,12 @@ class Scheduler:
         """Take a hint that *job_id* changed: poll it as soon as the minimum gap allows."""
         self.check_usable()
         self.schedule.hint(job_id, self.clock.time())
-        self._wake.set()
+        self._changed()
 
     def add_deadline(self, seconds: float, late: Callable[[], object]) -> int:
         """Call *late* in so many seconds; returns the number to take that back with."""
         number = self.schedule.add_deadline(self.clock.time() + seconds, late)
-        self._wake.set()
+        self._changed()
         return number
 
     def close(self, error: SymblError) -> None:
@@ -217,23 +219,43 @@ class Scheduler:
 
     def _start(self, polls: anyio.abc.TaskGroup) -> None:
         """Do what is due: tell who is late, start polls."""
-        now = self.clock.time()
-        for late in self.schedule.take_late(now):
+        for late in self.schedule.take_late(self.clock.time()):
             late()
-        for record, due_at in self.schedule.take_due(now):
+        for record in self._due(math.inf):
+            polls.start_soon(self._poll_on, record)
+
+    def _due(self, at_most: float) -> list[JobRecord]:
+        now = self.clock.time()
+        due = self.schedule.take_due(now, at_most)
+        for _, due_at in due:
             self.stats.lag = now - due_at
             self.stats.largest_lag = max(self.stats.largest_lag, self.stats.lag)
-            polls.start_soon(self._poll, record)
+        return [record for record, _ in due]
 
     async def _until(self, instant: float | None) -> None:
         """Wait for *instant* or for a change of the schedule."""
         self._wake = anyio.Event()
+        self._awake_at = math.inf if instant is None else instant
         timer = None if instant is None else self.clock.call_at(instant, self._wake.set)
         try:
             await self._wake.wait()
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _changed(self) -> None:
+        """Have ``run`` look again, if there is something to do sooner than it thought."""
+        instant = self.schedule.next_wake()
+        if instant is not None and instant < self._awake_at:
+            self._wake.set()
+
+    async def _poll_on(self, record: JobRecord) -> None:
+        """Poll one job, then the next ones for as long as any is due: starting a task for each would cost more."""
+        following = [record]
+        while following:
+            await self._poll(following.pop())
+            following = self._due(1)
+        self._changed()
 
     async def _poll(self, record: JobRecord) -> None:
         """Ask for one job and record what the answer means; every path hands the job back to the schedule."""
@@ -264,7 +286,7 @@ class Scheduler:
         finally:
             if not landed:  # cancelled, or nobody was interested any more; whoever is by now should not wait for that
                 self.schedule.record_failure(record.id, self.clock.time(), delay=0.0)
-            self._wake.set()
+                self._changed()
 
     async def _ask(self, request: Request, job_id: str) -> Reply | None:
         """Send a poll; one that waits at the server leaves its place in flight to others and ends with the interest.
@@ -276,7 +298,7 @@ class Scheduler:
         if not request.wait:
             return await self.session.authenticated(request)
         self.schedule.park(job_id)
-        self._wake.set()
+        self._changed()
         with anyio.CancelScope() as scope:
             self._waiting[job_id] = scope
             try:

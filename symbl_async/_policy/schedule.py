@@ -162,10 +162,10 @@ class Schedule(Generic[E]):
         if due < entry.due_at:
             self._push(entry, due)
 
-    def take_due(self, now: float) -> list[tuple[E, float]]:
+    def take_due(self, now: float, at_most: float = math.inf) -> list[tuple[E, float]]:
         """Hand out what to poll now and since when it is due, oldest first, as far as budget and bound allow."""
         taken: list[tuple[E, float]] = []
-        while self._flying < self.polling.in_flight and self._free_at <= now:
+        while self._flying < self.polling.in_flight and self._free_at <= now and len(taken) < at_most:
             head = self._head()
             if head is None or head[0] > now:
                 break

@@ -79,7 +79,7 @@ class HttpTransport:
     async def send(self, request: Request, *, token: str | None = None, body: Body | None = None) -> Reply:
         """Send *request* once; see ``Transport``."""
         session = self._session(request.submits)
-        headers = {"Accept": "application/json", "User-Agent": self.user_agent}
+        headers = {}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         if request.content_type is not None:
@@ -94,20 +94,18 @@ class HttpTransport:
         if body is not None:
             data = BodyPayload(body, request.content_type)
         url = URL(self.base_url + request.path + (f"?{request.query}" if request.query else ""), encoded=True)
+        limit = self.timeouts.reply + self.timeouts.connect + request.wait
         try:
             async with (
-                self._deadline(request, body),
+                # Not aiohttp's total: that one can swallow a cancel from outside which lands in the same tick.
+                asyncio.timeout(limit) if body is None else self._deadline(limit, body),
                 session.request(
                     request.method,
                     url,
                     data=data,
                     headers=headers,
-                    skip_auto_headers=("Content-Type",),
                     allow_redirects=False,
                     proxy=self.proxy,
-                    timeout=aiohttp.ClientTimeout(
-                        total=None, connect=self.timeouts.connect, sock_connect=self.timeouts.connect
-                    ),
                 ) as response,
             ):
                 content = await _read_capped(response, request.max_reply_bytes)
@@ -138,22 +136,18 @@ class HttpTransport:
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=self.trust_env,
+                headers={"Accept": "application/json", "User-Agent": self.user_agent},
+                skip_auto_headers=("Content-Type",),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=self.timeouts.connect, sock_connect=self.timeouts.connect
+                ),
                 middlewares=(_one_request,),
             )
         return self._sessions[submits]
 
     @contextlib.asynccontextmanager
-    async def _deadline(self, request: Request, body: Body | None) -> AsyncIterator[None]:
-        """End an attempt that gives no answer in time.
-
-        A file may take as long as it moves: its time starts when nothing is left to send. ``asyncio.timeout`` and not
-        aiohttp's total: that one can swallow a cancel from outside which lands in the same tick.
-        """
-        limit = self.timeouts.reply + self.timeouts.connect + request.wait
-        if body is None:
-            async with asyncio.timeout(limit):
-                yield
-            return
+    async def _deadline(self, limit: float, body: Body) -> AsyncIterator[None]:
+        """End an upload that gives no answer *limit* seconds after nothing is left to send; before, while it moves."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(None) as deadline:
             sent, moved_at = -1, loop.time()
