@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from attrs import evolve
 
 from symbl_async import (
     AudioSubmission,
@@ -27,7 +28,7 @@ from symbl_async import (
 )
 from symbl_async._protocol import Reply, Request, build_generate_token, build_get_job, build_text
 from symbl_async._transport.http import HttpTransport, Transport
-from symbl_async._transport.source import BytesSource
+from symbl_async._transport.source import BytesSource, StreamSource
 from symbl_async._transport.upload import open_body
 from symbl_async.testing import FakeClock, ScriptedTransport, serve
 
@@ -364,6 +365,71 @@ async def test_bad_input_never_gets_here() -> None:
             await clock.advance(30)
 
 
+async def send(transport: Transport, request: Request, token: str | None) -> Reply:
+    """Send a submission with its body."""
+    async with open_body(BytesSource(request.body or b""), stall=5) as body:
+        return await transport.send(request, token=token, body=body)
+
+
+def text(key: str = "", content: str = "Hello.") -> Request:
+    """A submission of a text."""
+    return evolve(build_text([{"payload": {"content": content}}], {}, None), idempotency_key=key)
+
+
+async def test_repeat_under_a_key_makes_no_second_job() -> None:
+    """It gets the ids of the first for 24 hours, also when nothing else gets in; then the key is new again."""
+    clock = FakeClock()
+    transport = ScriptedTransport(clock, job_seconds=BY_HAND, job_limit=1, extensions=True)
+    first = await send(transport, text("a"), "t")
+    assert await send(transport, text("a"), "t") == first
+    assert (await send(transport, text("a", "Good-bye."), "t")).status == 422
+    assert (await send(transport, text("b"), "t")).status == 429
+    made = [(call.idempotency_key, call.status, call.job_id) for call in transport.ledger]
+    assert made == [("a", 201, "job-1"), ("a", 201, None), ("a", 422, None), ("b", 429, None)]
+    transport.set("job-1", "completed")
+    await clock.advance(24 * 3600 - 1)
+    assert await send(transport, text("a"), "t") == first
+    await clock.advance(1)
+    assert msgspec.json.decode((await send(transport, text("a", "Good-bye."), "t")).body)["jobId"] == "job-2"
+
+
+async def test_first_whole_one_of_two_under_a_key_makes_the_job() -> None:
+    """Both are taken in on one place; the slower one is told the ids of the faster, or refused with another body."""
+    for content, status in (("Hello.", 201), ("Hallo.", 422)):
+        transport = ScriptedTransport(FakeClock(), job_seconds=BY_HAND, job_limit=1, extensions=True)
+        slow, go = text("a", content), anyio.Event()
+        replies: list[Reply] = []
+
+        async def chunks(data: bytes, go: anyio.Event) -> AsyncIterator[bytes]:
+            yield data[:5]
+            await go.wait()
+            yield data[5:]
+
+        async def send_slowly(
+            transport: ScriptedTransport, request: Request, go: anyio.Event, replies: list[Reply]
+        ) -> None:
+            data = request.body or b""
+            async with open_body(StreamSource(Stream(chunks(data, go), len(data))), stall=5) as body:
+                replies.append(await transport.send(request, token="t", body=body))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(send_slowly, transport, slow, go, replies)
+            await anyio.wait_all_tasks_blocked()
+            fast = await send(transport, text("a"), "t")
+            go.set()
+        assert fast.status == 201
+        assert replies[0].status == status
+        assert (replies[0] == fast) is (status == 201)
+        assert transport.unfinished == 1
+
+
+async def test_keys_mean_nothing_without_extensions() -> None:
+    """A foreign server makes a job of everything."""
+    transport = ScriptedTransport(FakeClock(), job_seconds=BY_HAND)
+    assert (await send(transport, text("a"), "t")) != (await send(transport, text("a"), "t"))
+    assert transport.unfinished == 2
+
+
 @asynccontextmanager
 async def real() -> AsyncIterator[tuple[Transport, Request]]:
     """The real server, which may have one job, and the request for a token of it."""
@@ -398,17 +464,23 @@ async def conversation_with(target: Any) -> list[object]:
 
         token = note(await transport.send(grant))["accessToken"]
 
-        async def submit(append_to: str | None, token: str | None = token) -> Reply:
-            request = build_text([{"payload": {"content": "Hello."}}], {}, append_to)
-            async with open_body(BytesSource(request.body or b""), stall=5) as body:
-                reply: Reply = await transport.send(request, token=token, body=body)
-            return reply
+        async def submit(
+            append_to: str | None, token: str | None = token, key: str = "", text: str = "Hello.", name: str = ""
+        ) -> Reply:
+            request = build_text([{"payload": {"content": text}}], {"name": name} if name else {}, append_to)
+            return await send(transport, evolve(request, idempotency_key=key), token)
 
         note(await submit(None, None))
-        note(await submit("nowhere"))
-        accepted = note(await submit(None))
+        note(await submit("nowhere", key="k"))
+        accepted = note(await submit(None, key="k"))
         note(await submit(None))
+        note(await submit(None, key="other"))
         note(await submit(accepted["conversationId"]))
+        seen.append([note(await submit(None, key="k")) == accepted for _ in range(2)])
+        note(await submit(None, None, key="k"))
+        note(await submit(None, key="k", text="Good-bye."))
+        note(await submit(None, key="k", name="Another"))
+        note(await submit(accepted["conversationId"], key="k"))
         note(await transport.send(build_get_job("nothing"), token=token))
         note(await transport.send(build_get_job("nothing", wait=1), token=token))
         with anyio.fail_after(20):

@@ -86,7 +86,11 @@ async def read_json(request: web.Request, *, max_bytes: int, stall_timeout: floa
         Problem: 413 over the cap, 415 for another type, 400 for anything that is not one JSON object.
     """
     require_json(request)
-    raw = await read_body(request, max_bytes=max_bytes, stall_timeout=stall_timeout)
+    return await decode_body(await read_body(request, max_bytes=max_bytes, stall_timeout=stall_timeout))
+
+
+async def decode_body(raw: bytes) -> dict[str, Any]:
+    """Decode one JSON object like :func:`decode_object`, a large one in a thread."""
     if len(raw) > _DECODE_ON_LOOP_BYTES:
         return await anyio.to_thread.run_sync(decode_object, raw)
     return decode_object(raw)

@@ -3,6 +3,7 @@
 The answer to a token request names the extensions in a header; clients that do not know them ignore it.
 ``prefer-wait``: ``Prefer: wait=N`` (RFC 7240) on job status delays the answer until the status changes, for N seconds
 at most, and the answer says ``Preference-Applied: wait``.
+``idempotency-key``: a submission with an ``Idempotency-Key`` is made once, however often it is sent.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 
 HEADER = "Symbl-Async-Extensions"
-OFFERED = "prefer-wait"
+OFFERED = "prefer-wait, idempotency-key"
 
 LONGEST_WAIT = 60.0
 """Seconds that a request may wait; longer ones are cut to it."""

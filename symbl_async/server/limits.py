@@ -20,10 +20,14 @@ class JobLimitError(Exception):
 
 
 class Reservation:
-    """A place among the unfinished jobs, held while a submission is read; it is given back unless a job takes it."""
+    """A place among the unfinished jobs, held while a submission is read; it is given back unless a job takes it.
+
+    Requests under one idempotency key share a place, because one job comes of them at most.
+    """
 
     def __init__(self) -> None:
         self.taken = False
+        self.sharers = 0
 
     def take(self) -> None:
         """Hand the place over to a job, whose end frees it."""
@@ -40,6 +44,7 @@ class JobLimits:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._unfinished: Counter[str] = Counter()
+        self._shared: dict[tuple[str, str], Reservation] = {}
 
     def restore(self, accounts: Iterable[str]) -> None:
         """Count the unfinished jobs found at start, one account for each."""
@@ -50,21 +55,30 @@ class JobLimits:
         return self._unfinished[account]
 
     @contextmanager
-    def reserve(self, account: str) -> Iterator[Reservation]:
-        """Hold a place for a submission.
+    def reserve(self, account: str, key: str | None = None) -> Iterator[Reservation]:
+        """Hold a place for a submission, the one of its *key* while another request under that is being read.
 
         Raises:
             JobLimitError: The account has no place left.
         """
-        if self._unfinished[account] >= self._limit:
-            raise JobLimitError(self._limit)
-        self._unfinished[account] += 1
-        reservation = Reservation()
+        reservation = None if key is None else self._shared.get((account, key))
+        if reservation is None:
+            if self._unfinished[account] >= self._limit:
+                raise JobLimitError(self._limit)
+            self._unfinished[account] += 1
+            reservation = Reservation()
+            if key is not None:
+                self._shared[account, key] = reservation
+        reservation.sharers += 1
         try:
             yield reservation
         finally:
-            if not reservation.taken:
-                self.release(account)
+            reservation.sharers -= 1
+            if not reservation.sharers:
+                if key is not None:
+                    del self._shared[account, key]
+                if not reservation.taken:
+                    self.release(account)
 
     def release(self, account: str) -> None:
         """Free the place of a job that has ended."""

@@ -13,6 +13,23 @@ JobStatus = Literal["scheduled", "in_progress", "completed", "failed"]
 UNFINISHED: tuple[JobStatus, ...] = ("scheduled", "in_progress")
 
 
+@frozen
+class Once:
+    """An idempotency key and what all requests under it have in common.
+
+    Attributes:
+        key: As the caller sent it.
+        target: Digest of method, path and query.
+        body: Digest of the body.
+        size: Bytes of the body.
+    """
+
+    key: str
+    target: bytes
+    body: bytes
+    size: int
+
+
 @frozen(kw_only=True)
 class NewJob:
     """An accepted submission.
@@ -24,6 +41,7 @@ class NewJob:
         messages: For text.
         url: For recordings that the server has to fetch.
         media: Name of the uploaded recording in the spool.
+        once: For a submission that is not to be made twice.
     """
 
     account: str
@@ -33,14 +51,28 @@ class NewJob:
     messages: tuple[Mapping[str, Any], ...] | None = None
     url: str | None = None
     media: str | None = None
+    once: Once | None = None
 
 
 @frozen
 class Accepted:
-    """The ids that a submission is answered with."""
+    """The ids that a submission is answered with.
+
+    Attributes:
+        repeated: They are those of an earlier submission under the same key; this one made no job.
+    """
 
     conversation_id: str
     job_id: str
+    repeated: bool = False
+
+
+@frozen
+class Remembered:
+    """A submission that was made under a key."""
+
+    once: Once
+    accepted: Accepted
 
 
 @frozen

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 apps = sa.Table(
     "apps",
@@ -71,6 +71,21 @@ jobs = sa.Table(
     sa.Column("started_at", sa.BigInteger),
     sa.Column("finished_at", sa.BigInteger),
     sqlite_autoincrement=True,
+)
+
+keys = sa.Table(
+    "keys",
+    metadata,
+    sa.Column("app_id", sa.ForeignKey("apps.app_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    # SHA-256 of method, path and query, and of the body.
+    sa.Column("target", sa.LargeBinary, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    # No foreign keys: a late repeat must not bring back what was deleted.
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("accepted_at", sa.BigInteger, nullable=False, index=True),
 )
 
 messages = sa.Table(

@@ -97,7 +97,8 @@ class ServerSettings:
         fetch_timeout: Seconds a URL job may take to fetch its recording.
         job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
         keep_media: Keep recordings after processing.
-        extensions: Send what goes beyond the documented API: the reason of a failed job.
+        extensions: Offer what goes beyond the documented API: the reason of a failed job, answers that wait for a
+            change, idempotency keys.
         access_log: Log each request to ``symbl_async.server.access``, without query, headers and body.
         shutdown_timeout: Seconds that running requests get at close.
     """

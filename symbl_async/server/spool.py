@@ -93,6 +93,7 @@ class Spool:
         *,
         declared: int | None,
         check: Callable[[bytes], None] | None = None,
+        tap: Callable[[bytearray], None] | None = None,
     ) -> Spooled:
         """Write *chunks* to a new recording.
 
@@ -100,6 +101,7 @@ class Spool:
             chunks: The bytes, in pieces of any size.
             declared: Their number, when it is known beforehand.
             check: Called once with the first bytes; what it raises ends the reception.
+            tap: Called in a thread with every block that is written, in order.
 
         Raises:
             TooLargeError: More than the largest recording, found at the first byte too many.
@@ -115,7 +117,7 @@ class Spool:
         try:
             file = await self._run(_create, partial)
             try:
-                size = await self._copy(chunks, file, check)
+                size = await self._copy(chunks, file, check, tap)
                 await self._run(_seal, file, partial, final)
             finally:
                 with anyio.CancelScope(shield=True):
@@ -128,7 +130,13 @@ class Spool:
             raise
         return Spooled(final.name, size)
 
-    async def _copy(self, chunks: AsyncIterable[bytes], file: BinaryIO, check: Callable[[bytes], None] | None) -> int:
+    async def _copy(
+        self,
+        chunks: AsyncIterable[bytes],
+        file: BinaryIO,
+        check: Callable[[bytes], None] | None,
+        tap: Callable[[bytearray], None] | None,
+    ) -> int:
         size = 0
         unchecked = check
         block = bytearray()
@@ -141,17 +149,19 @@ class Spool:
                 unchecked(bytes(block[:HEAD_BYTES]))
                 unchecked = None
             if len(block) >= _BLOCK_BYTES:
-                await self._run(self._write, file, block)
+                await self._run(self._write, file, block, tap)
                 block = bytearray()
         if not size:
             raise EmptyError
         if unchecked is not None:
             unchecked(bytes(block[:HEAD_BYTES]))
-        await self._run(self._write, file, block)
+        await self._run(self._write, file, block, tap)
         return size
 
-    def _write(self, file: BinaryIO, block: bytearray) -> None:
+    def _write(self, file: BinaryIO, block: bytearray, tap: Callable[[bytearray], None] | None) -> None:
         self._require_space(len(block))
+        if tap is not None:
+            tap(block)
         view = memoryview(block)
         while view:
             view = view[file.write(view) :]

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from .database import Database
 from .instants import now_ms
+from .keys import Keys
 from .lookups import members_of, owns
 from .records import (
     UNFINISHED,
@@ -19,6 +20,7 @@ from .records import (
     JobState,
     Member,
     NewJob,
+    Remembered,
     ResultRows,
 )
 from .schema import conversations, insights, jobs, members, messages, topics
@@ -26,6 +28,10 @@ from .schema import conversations, insights, jobs, members, messages, topics
 
 class UnknownConversationError(Exception):
     """The account has no conversation with this id."""
+
+
+class KeyReusedError(Exception):
+    """The key of a submission belongs to another one."""
 
 
 def new_number() -> str:
@@ -39,20 +45,37 @@ def new_uuid() -> str:
 
 
 class Store:
-    """Transactions on jobs."""
+    """Transactions on jobs.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where they are kept.
+        now: The present instant, in milliseconds.
+    """
+
+    def __init__(self, database: Database, *, now: Callable[[], int] = now_ms) -> None:
         self._database = database
+        self._now = now
+        self._keys = Keys()
 
     async def add_job(self, job: NewJob) -> Accepted:
-        """Keep an accepted submission, with its new conversation where it starts one.
+        """Keep an accepted submission, with its new conversation where it starts one, and with its key.
+
+        Returns:
+            The ids; those of the earlier one when there was the same submission under the same key.
 
         Raises:
+            KeyReusedError: There was another one under the same key.
             UnknownConversationError: There is nothing to append to, or no longer.
         """
-        now = now_ms()
         name = job.parameters.get("name")
         async with self._database.write() as connection:
+            now = self._now()
+            if job.once is not None:
+                known = await self._keys.find(connection, job.account, job.once.key, now)
+                if known is not None:
+                    if known.once != job.once:
+                        raise KeyReusedError(job.once.key)
+                    return known.accepted
             if job.append_to is None:
                 conversation_id = new_number()
                 await connection.execute(
@@ -89,7 +112,15 @@ class Store:
                     accepted_at=now,
                 )
             )
-        return Accepted(conversation_id, job_id)
+            accepted = Accepted(conversation_id, job_id)
+            if job.once is not None:
+                await self._keys.keep(connection, job.account, job.once, accepted, now)
+        return accepted
+
+    async def remembered(self, account: str, key: str) -> Remembered | None:
+        """The submission that *account* made under *key* in the last 24 hours."""
+        async with self._database.read() as connection:
+            return await self._keys.find(connection, account, key, self._now())
 
     async def get_job(self, account: str, job_id: str) -> JobState | None:
         """The state of a job of *account*."""
@@ -104,12 +135,13 @@ class Store:
         return None if row is None else JobState(row.id, row.status, row.reason)
 
     async def recover(self) -> list[tuple[str, str]]:
-        """After a restart: put jobs that were running back in line.
+        """After a restart: put jobs that were running back in line, and forget old keys.
 
         Returns:
             Account and conversation of every unfinished job, in order of acceptance.
         """
         async with self._database.write() as connection:
+            await self._keys.forget(connection, self._now())
             await connection.execute(
                 jobs.update().where(jobs.c.status == "in_progress").values(status="scheduled", started_at=None)
             )
@@ -143,7 +175,7 @@ class Store:
             if row is None:
                 return None
             await connection.execute(
-                jobs.update().where(jobs.c.id == row.id).values(status="in_progress", started_at=now_ms())
+                jobs.update().where(jobs.c.id == row.id).values(status="in_progress", started_at=self._now())
             )
             earlier = await connection.execute(
                 sa.select(messages.c.id, messages.c.text)
@@ -204,7 +236,7 @@ class Store:
             await connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id)
-                .values(status="completed", finished_at=now_ms(), messages=None, media=None)
+                .values(status="completed", finished_at=self._now(), messages=None, media=None)
             )
         return True
 
@@ -214,7 +246,7 @@ class Store:
             result = await connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
-                .values(status="failed", reason=reason, finished_at=now_ms(), messages=None, media=None)
+                .values(status="failed", reason=reason, finished_at=self._now(), messages=None, media=None)
             )
             return result.rowcount == 1
 

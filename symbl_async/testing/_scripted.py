@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from urllib.parse import unquote
 
 import anyio
 import anyio.lowlevel
 import msgspec
-from attrs import define, field
+from attrs import define, field, frozen
 
 from .._policy.clock import Clock
 from .._protocol import Reply, Request
@@ -27,6 +29,7 @@ State = str | int
 
 _LONGEST_WAIT = 60.0
 _TOKEN_LIFETIME = 86_400
+_KEY_LIFETIME = 86_400
 _ENDS: Collection[State] = ("completed", "failed")
 _OVER: Collection[State] = (*_ENDS, 404)
 
@@ -42,7 +45,8 @@ class ScriptedCall:
         wait: Seconds that it asked to wait for a change; 0 when it did not.
         complete: Whether the whole body was read.
         status: What was answered; ``None`` as long as, or because, nothing was.
-        job_id: The job that was created.
+        job_id: The job that was created; none by a repeat under the same idempotency key.
+        idempotency_key: The key that was sent, empty when there was none.
         answered_at: Instant on the clock of the answer.
     """
 
@@ -51,6 +55,7 @@ class ScriptedCall:
     path: str
     operation: str
     wait: int = 0
+    idempotency_key: str = ""
     bytes: int = 0
     complete: bool = False
     status: int | None = None
@@ -78,6 +83,16 @@ class _Job:
         return self.starts_at if now < self.starts_at else self.ends_at if now < self.ends_at else math.inf
 
 
+@frozen
+class _Once:
+    """What was accepted under a key."""
+
+    asked: tuple[str, str, str]
+    body: bytes
+    reply: Reply
+    forgotten_at: float
+
+
 class ScriptedTransport:
     """A service in memory: takes submissions, answers polls by a clock, opens no socket and needs no extra.
 
@@ -92,7 +107,8 @@ class ScriptedTransport:
         job_limit: Unfinished jobs before a submission is answered 429; jobs made by ``set`` count.
         failed: Ordinals of the submissions whose jobs fail.
         retry_after: Seconds in the header of a 429; ``None`` sends none.
-        extensions: Whether polls may wait for a change (``Prefer: wait``), and failed jobs say why.
+        extensions: Whether polls may wait for a change (``Prefer: wait``), submissions under a known idempotency key
+            are repeats, and failed jobs say why.
 
     Attributes:
         ledger: Every request, in order of arrival.
@@ -127,7 +143,8 @@ class ScriptedTransport:
         self._extensions = extensions
         self._jobs: dict[str, _Job] = {}
         self._accepted = 0
-        self._receiving = 0
+        self._receiving: Counter[object] = Counter()
+        self._once: dict[str, _Once] = {}
         self._unfinished: set[str] = set()
         self._ends: list[tuple[float, str]] = []
         self._closed = False
@@ -169,7 +186,8 @@ class ScriptedTransport:
         """Answer *request*; see ``Transport``."""
         if self._closed:
             raise ClientStateError("the client is closed")
-        call = ScriptedCall(self._clock.time(), request.method, request.path, request.operation, request.wait)
+        key = request.idempotency_key
+        call = ScriptedCall(self._clock.time(), request.method, request.path, request.operation, request.wait, key)
         self.ledger.append(call)
         await anyio.lowlevel.checkpoint()
         if request.authenticated and not token:
@@ -190,30 +208,46 @@ class ScriptedTransport:
         self._closed = True
 
     def _grant(self) -> Reply:
-        headers = {"symbl-async-extensions": "prefer-wait"} if self._extensions else {}
+        headers = {"symbl-async-extensions": "prefer-wait, idempotency-key"} if self._extensions else {}
         return _answer(200, {"accessToken": "scripted-token", "expiresIn": _TOKEN_LIFETIME}, headers)
 
     async def _submit(self, request: Request, body: Body | None, call: ScriptedCall) -> Reply:
-        """Refuse before the body is read, or read it and make a job."""
+        """Refuse before the body is read, or read it and make a job; a repeat makes none and is never refused."""
+        key = request.idempotency_key if self._extensions else ""
+        asked = (request.method, request.path, request.query)
+        known = self._remembered(key)
+        if known is not None:
+            return known.reply if known.asked == asked and await _read(body, call) == known.body else _reused()
         conversation_id = _last_segment(request) if request.method == "PUT" else None
         if conversation_id is not None and conversation_id not in self.conversations:
             return _answer(404, {"message": "No conversation with this id."})
-        if self.unfinished + self._receiving >= self._job_limit:
+        # Requests under one key share a place: one job comes of them.
+        place: object = key or object()
+        if self.unfinished + len(self._receiving) >= self._job_limit and place not in self._receiving:
             headers = {} if self._retry_after is None else {"retry-after": str(self._retry_after)}
             return _answer(429, {"statusCode": 429, "message": f"{self._job_limit} jobs are unfinished."}, headers)
-        self._receiving += 1
+        self._receiving[place] += 1
         try:
-            if body is not None:
-                async for chunk in body.chunks():
-                    call.bytes += len(chunk)
-            call.complete = True
+            digest = await _read(body, call)
         finally:
-            self._receiving -= 1
+            self._receiving[place] -= 1
+            if not self._receiving[place]:
+                del self._receiving[place]
+        known = self._remembered(key)
+        if known is not None:
+            return known.reply if (known.asked, known.body) == (asked, digest) else _reused()
         call.job_id = self._accept()
         if conversation_id is None:
             conversation_id = f"conversation-{self._accepted}"
             self.conversations.add(conversation_id)
-        return _answer(201, {"conversationId": conversation_id, "jobId": call.job_id})
+        reply = _answer(201, {"conversationId": conversation_id, "jobId": call.job_id})
+        if key:
+            self._once[key] = _Once(asked, digest, reply, self._clock.time() + _KEY_LIFETIME)
+        return reply
+
+    def _remembered(self, key: str) -> _Once | None:
+        known = self._once.get(key)
+        return None if known is None or known.forgotten_at <= self._clock.time() else known
 
     def _accept(self) -> str:
         self._accepted += 1
@@ -269,6 +303,21 @@ class ScriptedTransport:
         if unquote(conversation_id) not in self.conversations:
             return _answer(404, {"message": "Nothing is here."})
         return _answer(200, {resource: []} if resource else {"id": unquote(conversation_id)})
+
+
+async def _read(body: Body | None, call: ScriptedCall) -> bytes:
+    """Read a body to its end and return its digest."""
+    digest = hashlib.sha256()
+    if body is not None:
+        async for chunk in body.chunks():
+            call.bytes += len(chunk)
+            digest.update(chunk)
+    call.complete = True
+    return digest.digest()
+
+
+def _reused() -> Reply:
+    return _answer(422, {"message": "The Idempotency-Key was used for another submission before."})
 
 
 def _last_segment(request: Request) -> str:

@@ -18,6 +18,7 @@ from ..errors import ConfigurationError
 from ..server.answers import error_response
 from ..server.app import Server
 from ..server.engines.base import Analysis, EngineError, Line, LineAnalysis, Result, Sentiment, Task, TextMessage
+from ..server.idempotency import HEADER
 from ..server.instants import parse_instant
 from ..server.problems import Problem
 from ..server.services import JOB_ID, authenticate
@@ -39,7 +40,8 @@ class LedgerEntry:
         bytes: Bytes of the body that arrived.
         complete: Whether the whole body did.
         status: What was answered; ``None`` as long as, or because, nothing was.
-        job_id: The job that was created.
+        job_id: The job that was created; none by a repeat under the same idempotency key.
+        idempotency_key: The key that was sent.
     """
 
     method: str
@@ -49,6 +51,7 @@ class LedgerEntry:
     complete: bool = False
     status: int | None = None
     job_id: str | None = None
+    idempotency_key: str | None = None
 
 
 @frozen
@@ -256,7 +259,9 @@ def _recorder(timer: _Timer, ledger: list[LedgerEntry], faults: dict[tuple[str, 
     @web.middleware
     async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
         operation = request.match_info.route.name or ""
-        entry = LedgerEntry(request.method, request.rel_url.raw_path, operation)
+        entry = LedgerEntry(
+            request.method, request.rel_url.raw_path, operation, idempotency_key=request.headers.get(HEADER)
+        )
         ledger.append(entry)
         seen[operation] += 1
         fault = faults.get((operation, seen[operation]))

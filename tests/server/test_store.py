@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import anyio
 import pytest
+from attrs import evolve
 from server_support import lines_of, result_of
 
 from symbl_async.errors import ConfigurationError
@@ -14,8 +15,9 @@ from symbl_async.server.analysis import build_task, plan_rows
 from symbl_async.server.auth import Accounts
 from symbl_async.server.conversations import Conversations
 from symbl_async.server.database import Database
-from symbl_async.server.records import ClaimedJob, Member, NewJob, ResultRows
-from symbl_async.server.store import Store, UnknownConversationError
+from symbl_async.server.keys import Keys
+from symbl_async.server.records import ClaimedJob, Member, NewJob, Once, ResultRows
+from symbl_async.server.store import KeyReusedError, Store, UnknownConversationError
 
 ACCOUNT = "account"
 
@@ -136,6 +138,77 @@ async def test_deleted_conversation_takes_everything_along(tmp_path: Path) -> No
         for table in ("conversations", "members", "jobs", "messages", "insights", "topics"):
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
     connection.close()
+
+
+def keyed(key: str, content: str = "Hello") -> NewJob:
+    """A submission of one message under a key."""
+    return evolve(text(content), once=Once(key, b"target", content.encode(), len(content)))
+
+
+async def test_job_and_key_are_kept_together_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure between the two leaves neither, so that nothing is promised and nothing is done twice."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    async with opened(tmp_path) as (store, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(Keys, "keep", broken)
+            with pytest.raises(RuntimeError):
+                await store.add_job(keyed("k"))
+        assert await store.recover() == []
+        assert await store.remembered(ACCOUNT, "k") is None
+        accepted = await store.add_job(keyed("k"))
+        assert not accepted.repeated
+        assert await store.add_job(keyed("k")) == evolve(accepted, repeated=True)
+        with pytest.raises(KeyReusedError):
+            await store.add_job(keyed("k", "Good-bye"))
+        assert len(await store.recover()) == 1
+
+
+def kept(folder: Path) -> list[str]:
+    """The keys in the database."""
+    with closing(sqlite3.connect(folder / "server.sqlite")) as connection:
+        return [key for (key,) in connection.execute("SELECT key FROM keys ORDER BY key")]
+
+
+async def test_keys_are_forgotten_after_a_day_and_removed_by_the_hour(tmp_path: Path) -> None:
+    """By the instant a key is known or not; its row goes with a later key, at most once an hour, or at a start."""
+    hour = 3600 * 1000
+    now = 1_700_000_000_000
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        await Accounts(database, token_lifetime=60).open(ACCOUNT, "secret")
+        store = Store(database, now=lambda: now)
+        first = await store.add_job(keyed("a"))
+        now += hour // 2
+        await store.add_job(keyed("b"))
+        now += 23 * hour + hour // 2 - 1
+        assert await store.add_job(keyed("a")) == evolve(first, repeated=True)
+        await store.add_job(keyed("c"))
+        now += 1
+        assert await store.remembered(ACCOUNT, "a") is None
+        assert await store.remembered(ACCOUNT, "b") is not None
+        await store.add_job(keyed("d"))
+        assert kept(tmp_path) == ["a", "b", "c", "d"]
+        assert not (await store.add_job(keyed("a", "Something else"))).repeated
+        now += hour
+        await store.add_job(keyed("e"))
+        assert kept(tmp_path) == ["a", "c", "d", "e"]
+        now += 24 * hour
+        await store.recover()
+        assert kept(tmp_path) == []
+
+
+async def test_database_without_keys_gets_them(tmp_path: Path) -> None:
+    """What an earlier version wrote is opened as it is, and jobs in it are as they were."""
+    async with opened(tmp_path) as (store, _):
+        accepted = await store.add_job(text())
+    with closing(sqlite3.connect(tmp_path / "server.sqlite")) as connection, connection:
+        connection.execute("DROP TABLE keys")
+        connection.execute("PRAGMA user_version = 1")
+    async with opened(tmp_path) as (store, _):
+        assert await store.get_job(ACCOUNT, accepted.job_id) is not None
+        assert await store.add_job(keyed("k")) == evolve(await store.add_job(keyed("k")), repeated=False)
 
 
 async def test_newer_layout_is_not_touched(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 All of them go the same way: authenticate, read the query, find the conversation, take a place among the account's jobs,
 and only then read the body. Whatever refuses does so before the body, and closes the connection instead of draining it.
+What was accepted under an idempotency key goes another way: whatever has changed since then, it is not refused now.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ import anyio
 from aiohttp import web
 
 from ..answers import json_response
-from ..bodies import defer_expectation, read_chunks, read_json, refuse_encoding, require_json
+from ..bodies import decode_body, defer_expectation, read_body, read_chunks, refuse_encoding, require_json
+from ..idempotency import HEADER, Keyed, key_reused, read_key
 from ..limits import JobLimitError, Reservation
 from ..media import check_content_type, check_signature
 from ..parameters import fallbacks, from_body, from_query
 from ..problems import Problem, bad_request
-from ..records import JobKind, NewJob
+from ..records import Accepted, JobKind, NewJob, Remembered
 from ..services import JOB_ID, SERVICES, Services, authenticate
 from ..spool import EmptyError, SpoolFullError, TooLargeError
-from ..store import UnknownConversationError
+from ..store import KeyReusedError, UnknownConversationError
 
 # "url" is a path of its own beside the ids; without this a PUT to it would look for a conversation of that name.
 _CONVERSATION = "{conversation_id:(?!url$)[^{}/]+}"
@@ -33,7 +35,7 @@ _MANY_MESSAGES = 1000
 # Seconds; a hint only, because when a job ends cannot be known.
 _RETRY_AFTER = "1"
 
-_Submit = Callable[[web.Request, JobKind], Awaitable[web.Response]]
+_Submit = Callable[[web.Request, str, JobKind, Keyed | None], Awaitable[Accepted]]
 
 
 def add_routes(app: web.Application) -> None:
@@ -46,26 +48,69 @@ def add_routes(app: web.Application) -> None:
 
 def _add(app: web.Application, name: str, path: str, kind: JobKind, submit: _Submit) -> None:
     async def handle(request: web.Request) -> web.Response:
-        return await submit(request, kind)
+        account = authenticate(request)
+        keyed = _keyed(request)
+        if keyed is None:
+            accepted = await submit(request, account, kind, None)
+        else:
+            accepted = await _once(request, account, keyed, partial(submit, request, account, kind, keyed))
+        if not accepted.repeated:
+            request[JOB_ID] = accepted.job_id
+        answer: dict[str, Any] = {"conversationId": accepted.conversation_id, "jobId": accepted.job_id}
+        return json_response(answer, status=201)
 
     app.router.add_post(path, handle, name=f"submit_{name}", expect_handler=defer_expectation)
     app.router.add_put(f"{path}/{_CONVERSATION}", handle, name=f"append_{name}", expect_handler=defer_expectation)
 
 
-async def _submit_json(request: web.Request, kind: JobKind) -> web.Response:
-    account = authenticate(request)
+def _keyed(request: web.Request) -> Keyed | None:
+    if not request.app[SERVICES].settings.extensions:
+        return None
+    key = read_key(request.headers.getall(HEADER, []))
+    return None if key is None else Keyed.of(key, request.method, request.path, _pairs(request))
+
+
+async def _once(
+    request: web.Request, account: str, keyed: Keyed, submit: Callable[[], Awaitable[Accepted]]
+) -> Accepted:
+    store = request.app[SERVICES].store
+    known = await store.remembered(account, keyed.key)
+    if known is None:
+        try:
+            return await submit()
+        except Problem as problem:
+            # The place that is missing may have gone to the first one of this, a moment ago.
+            known = await store.remembered(account, keyed.key) if problem.status == 429 else None
+            if known is None:
+                raise
+    return await _compare(request, keyed, known)
+
+
+async def _compare(request: web.Request, keyed: Keyed, known: Remembered) -> Accepted:
+    """Read the body of what should be a repeat of *known*: it is compared, and neither kept nor checked again."""
+    services = request.app[SERVICES]
+    refuse_encoding(request)
+    if keyed.target != known.once.target or request.content_length not in (None, known.once.size):
+        raise key_reused()
+    with _receiving(services):
+        await keyed.compare(read_chunks(request, stall_timeout=services.settings.stall_timeout), known.once)
+    return known.accepted
+
+
+async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed: Keyed | None) -> Accepted:
     services = request.app[SERVICES]
     settings = services.settings
     query = fallbacks(kind, _pairs(request), strict=settings.strict)
     require_json(request)
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
-    with _reserve(services, account) as place, _receiving(services):
-        body = await read_json(
+    with _reserve(services, account, keyed) as place, _receiving(services):
+        raw = await read_body(
             request,
             max_bytes=settings.max_text_bytes if kind == "text" else settings.max_json_bytes,
             stall_timeout=settings.stall_timeout,
         )
+        body = await decode_body(raw)
         read = partial(from_body, kind, body, query, strict=settings.strict)
         many = isinstance(body.get("messages"), list) and len(body["messages"]) > _MANY_MESSAGES
         parameters, messages, url = await anyio.to_thread.run_sync(read) if many else read()
@@ -76,14 +121,12 @@ async def _submit_json(request: web.Request, kind: JobKind) -> web.Response:
             append_to=append_to,
             messages=None if messages is None else tuple(messages),
             url=url,
+            once=None if keyed is None else await keyed.of_json(raw),
         )
-        answer = await _accept(request, services, job)
-        place.take()
-    return answer
+        return await _accept(services, job, place)
 
 
-async def _submit_file(request: web.Request, kind: JobKind) -> web.Response:
-    account = authenticate(request)
+async def _submit_file(request: web.Request, account: str, kind: JobKind, keyed: Keyed | None) -> Accepted:
     services = request.app[SERVICES]
     settings = services.settings
     parameters = from_query(kind, _pairs(request), strict=settings.strict)
@@ -92,12 +135,13 @@ async def _submit_file(request: web.Request, kind: JobKind) -> web.Response:
     size = _check_framing(request, services)
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
-    with _reserve(services, account) as place, _receiving(services):
+    with _reserve(services, account, keyed) as place, _receiving(services):
         try:
             recording = await services.spool.receive(
                 read_chunks(request, stall_timeout=settings.stall_timeout),
                 declared=size,
                 check=None if declared_type is None else partial(check_signature, declared_type),
+                tap=None if keyed is None else keyed.update,
             )
         except TooLargeError:
             raise _too_large(services) from None
@@ -105,15 +149,23 @@ async def _submit_file(request: web.Request, kind: JobKind) -> web.Response:
             raise bad_request("The body is empty; send the bytes of the recording.") from None
         except SpoolFullError:
             raise Problem(507, "The server has no disk space left; send the recording again later.") from None
-        job = NewJob(account=account, kind=kind, parameters=parameters, append_to=append_to, media=recording.name)
+        job = NewJob(
+            account=account,
+            kind=kind,
+            parameters=parameters,
+            append_to=append_to,
+            media=recording.name,
+            once=None if keyed is None else keyed.once(),
+        )
+        needed = False
         try:
-            answer = await _accept(request, services, job)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await services.spool.discard(recording.name)
-            raise
-        place.take()
-    return answer
+            accepted = await _accept(services, job, place)
+            needed = not accepted.repeated
+        finally:
+            if not needed:
+                with anyio.CancelScope(shield=True):
+                    await services.spool.discard(recording.name)
+    return accepted
 
 
 def _pairs(request: web.Request) -> list[tuple[str, str]]:
@@ -152,9 +204,9 @@ def _too_large(services: Services) -> Problem:
 
 
 @contextmanager
-def _reserve(services: Services, account: str) -> Iterator[Reservation]:
+def _reserve(services: Services, account: str, keyed: Keyed | None) -> Iterator[Reservation]:
     try:
-        with services.limits.reserve(account) as place:
+        with services.limits.reserve(account, None if keyed is None else keyed.key) as place:
             yield place
     except JobLimitError as exc:
         raise Problem(
@@ -178,13 +230,15 @@ def _receiving(services: Services) -> Iterator[None]:
         raise Problem(503, "The server is closing; send this again when it is back.")
 
 
-async def _accept(request: web.Request, services: Services, job: NewJob) -> web.Response:
+async def _accept(services: Services, job: NewJob, place: Reservation) -> Accepted:
     try:
         accepted = await services.store.add_job(job)
     except UnknownConversationError:
         # Deleted while the body was on its way.
         raise _unknown_conversation() from None
-    services.queue.wake(accepted.conversation_id)
-    request[JOB_ID] = accepted.job_id
-    answer: dict[str, Any] = {"conversationId": accepted.conversation_id, "jobId": accepted.job_id}
-    return json_response(answer, status=201)
+    except KeyReusedError:
+        raise key_reused() from None
+    if not accepted.repeated:
+        place.take()
+        services.queue.wake(accepted.conversation_id)
+    return accepted
