@@ -44,6 +44,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def deep(session: nox.Session) -> None:
+    """Thousands of jobs and long histories: half an hour that the plain run does not have."""
+    install(session, "test")
+    session.run("pytest", "tests/deep", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     install(session, "test")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
