@@ -14,6 +14,9 @@ from .._policy.clock import Clock, Timer
 from .._policy.limits import LearnedLimit
 from ..errors import SymblError
 
+_CALM, _CALMEST = 1.5, 8
+"""Growth of the time between two looks for more room, and how often it grows: to some 25 times."""
+
 _NEWS = 0.1
 """Weight of the latest gap in the average."""
 
@@ -35,6 +38,9 @@ class JobSlots:
     _queue: deque[anyio.Event] = field(init=False, factory=deque)
     _not_before: float = field(init=False, default=float("-inf"))
     _patience: float = field(init=False, default=0.0)
+    # Refusals since one more than known was last taken, and whether that is being tried.
+    _confirmed: int = field(init=False, default=0)
+    _probing: bool = field(init=False, default=False)
     # Seconds between the ends of two own jobs, averaged over the last few.
     _gap: float = field(init=False, default=math.inf)
     _ended_at: float = field(init=False, default=-math.inf)
@@ -60,7 +66,13 @@ class JobSlots:
         """
         self._submitting -= 1
         self.limit.refused(len(self._held))
-        self._patience = max(asked, min(patience, self._gap))
+        self._probing = False
+        # The limit is what it was: each time that turns out, the next look waits longer. Not where polls are so few
+        # that the end of a job shows in a submission being taken rather than in a poll.
+        if self.scheduler.is_behind:
+            self._confirmed = 0
+        self._patience = max(asked, min(patience, self._gap) * _CALM**self._confirmed)
+        self._confirmed = min(self._confirmed + 1, _CALMEST)
         if self._probe is not None:
             self._probe.cancel()
             self._probe = None
@@ -82,6 +94,8 @@ class JobSlots:
         """The submission became the job of *record*, which now holds the slot."""
         self._submitting -= 1
         self.inherit(record)
+        if self._probing:
+            self._probing, self._confirmed = False, 0
         self.limit.accepted(len(self._held))
         self._admit()
 
@@ -154,6 +168,7 @@ class JobSlots:
         """Find out whether the server takes more than it did: others may have given room back."""
         self._probe = None
         if self._queue:
+            self._probing = True
             self.limit.probe(len(self._held))
             self._admit()
 

@@ -42,6 +42,9 @@ _LONG_POLL = 50
 _WAITING_AT_ONCE = 128
 """Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
 
+_USED_UP = 0.9
+"""Share of the budget from which on polls wait for it."""
+
 _BREATH = 512
 """Jobs left at once before others get to run."""
 
@@ -89,6 +92,11 @@ class Scheduler:
     _wake: anyio.Event = field(init=False, factory=lambda: anyio.Event())
     _awake_at: float = field(init=False, default=math.inf)
     _odd_statuses: set[str] = field(init=False, factory=set)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the budget of polls is used up, so that ends are seen late."""
+        return self.schedule.budget_use(self.clock.time()) > _USED_UP
 
     def record(self, job_id: str, conversation_id: str | None = None) -> JobRecord:
         """Return the one record of *job_id*, making it if needed.

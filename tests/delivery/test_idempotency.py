@@ -1,4 +1,4 @@
-"""Where the server knows a repeat by its key an uncertain submission is made sure of; elsewhere it is never repeated."""
+"""Where the server knows a repeat by its key an uncertain submission is made sure of; elsewhere it is not repeated."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -24,6 +25,7 @@ class Watched:
     """A scheduler that only counts who is wanted."""
 
     wanted: list[str] = field(factory=list)
+    is_behind: bool = False
 
     def listen(self, record: JobRecord, listener: Listener) -> None:
         """Tell of changes."""
@@ -248,6 +250,34 @@ async def test_one_more_is_tried_about_when_the_next_job_should_have_ended(asked
         assert admitted == []
         await bench.clock.advance(0.2)
     assert admitted == [pytest.approx(tried_after)]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_looks_for_more_room_become_rare_while_there_is_none(behind: bool) -> None:
+    """A limit that is confirmed again and again is tried less, but for where polls are too few to see the ends."""
+    bench = Bench(10)
+    bench.scheduler.is_behind = behind
+    await bench.slots.acquire()
+    bench.slots.hold(bench.job())
+    tries: list[float] = []
+    start = bench.clock.time()
+
+    async def submit() -> None:
+        await bench.slots.acquire()
+        while True:
+            await bench.slots.refused(1.0, 1.0)
+            tries.append(bench.clock.time() - start)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(submit)
+        await bench.clock.advance(60.0)
+        group.cancel_scope.cancel()
+    gaps = [later - earlier for earlier, later in itertools.pairwise([0.0, *tries])]
+    if behind:
+        assert gaps == pytest.approx([1.0] * 60)
+    else:
+        assert gaps == pytest.approx([1.5**number for number in range(len(gaps))])
+        assert len(gaps) == 8
 
 
 async def test_job_that_never_ends_does_not_stop_the_others() -> None:
