@@ -208,7 +208,10 @@ async def test_killed_server_loses_and_doubles_nothing(tmp_path: Path) -> None:
     with anyio.fail_after(60):
         async with await anyio.open_process(command, stderr=subprocess.STDOUT) as process:
             assert process.stdout is not None
-            conversation_id, first, second = (await process.stdout.receive()).decode().split()
+            said = b""
+            while not said.endswith(b"\n"):
+                said += await process.stdout.receive()
+            conversation_id, first, second = said.decode().split()
             process.send_signal(signal.SIGKILL)
             await process.wait()
     (data / "spool" / "0123.part").write_bytes(b"half a recording")
