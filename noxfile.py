@@ -51,6 +51,13 @@ def deep(session: nox.Session) -> None:
 
 
 @nox.session
+def debug(session: nox.Session) -> None:
+    """The tests with asyncio's own checks, in which they take three times as long."""
+    install(session, "test")
+    session.run("pytest", *session.posargs, env={"PYTHONASYNCIODEBUG": "1"})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     install(session, "test")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)

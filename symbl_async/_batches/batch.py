@@ -326,7 +326,7 @@ class Batch:
                 f"{row.source} was sent by an earlier run, and no usable answer came. The job may or may not exist: "
                 "look for the conversation at the server; on_uncertain='resubmit' sends it again"
             )
-        call.log = entry
+        call.log, call.in_doubt = entry, entry.in_doubt
         return await self._desk.submit(self._counting(submission), call)
 
     async def _may_resubmit(self, entry: JournalEntry) -> bool:

@@ -111,7 +111,8 @@ class Submitter:
     ) -> tuple[Accepted, Body, Awaitable[None] | None]:
         attempt = refusals = 0
         renewed = False
-        # Once an attempt is in doubt, nothing but ids settles it.
+        # Once an attempt is in doubt, be it one of an earlier run, nothing but ids settles it.
+        doubted = call.in_doubt
         doubt: SubmitUncertainError | None = None
         while True:
             attempt += 1
@@ -134,7 +135,7 @@ class Submitter:
                 if not self.session.is_idempotent or not source.replayable or not self._again(attempt):
                     raise
             else:
-                call.in_doubt = doubt is not None
+                call.in_doubt = doubted or doubt is not None
                 if reply.status == 401 and not renewed and token is not None:
                     renewed = True
                     if source.replayable and await self.session.tokens.replace(token) is not None:
@@ -174,7 +175,7 @@ class Submitter:
             self.uploads,
             open_body(source, stall=self.timeouts.stall, on_progress=on_progress, commit=mark) as body,
         ):
-            if call.log is not None:
+            if call.log is not None and not call.in_doubt:
                 await call.log.uploading()
                 crash_point("uploading_marked")
             try:

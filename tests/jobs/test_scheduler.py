@@ -76,9 +76,10 @@ async def test_budget_holds_over_any_window() -> None:
 async def plain_loop() -> AsyncIterator[None]:
     """Without the loop's own bookkeeping for debugging, which keeps a traceback for every timer."""
     loop = asyncio.get_running_loop()
+    before = loop.get_debug()
     loop.set_debug(False)
     yield
-    loop.set_debug(True)
+    loop.set_debug(before)
 
 
 @pytest.mark.usefixtures("plain_loop")

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from peers import ACCEPTED, answer, close, complete, peer
+from peers import ACCEPTED, answer, close, complete, peer, reset
 from support import client_of, media
 
 from symbl_async import (
@@ -24,6 +24,7 @@ from symbl_async import (
     JournalLockedError,
     Outcome,
     OutcomeState,
+    Retry,
     Stream,
     SubmitUncertainError,
     SymblClient,
@@ -183,6 +184,27 @@ async def test_uncertain_input_stays_so_until_told_otherwise(tmp_path: Path) -> 
         (outcome,) = await rerun(client, [["Hello."]], journal, on_uncertain="resubmit")
         assert outcome.state is OutcomeState.COMPLETED
         assert len(server.seen("submit")) == 2
+
+
+@pytest.mark.parametrize("trouble", [answer(413), answer(422), reset(100), answer(401)])
+async def test_doubt_of_an_earlier_run_is_settled_by_ids_alone(tmp_path: Path, trouble: Any) -> None:
+    """Whatever a repeat meets, the first attempt may have made a job; a kill in the middle does not forget that."""
+    journal = tmp_path / "run.sqlite"
+    source = media(tmp_path)
+    async with (
+        peer(submit=[close(), trouble, answer(201, ACCEPTED)], job=complete) as server,
+        client_of(server, retry=Retry(attempts=1)) as client,
+    ):
+        await rerun(client, [source], journal)
+        (outcome,) = await rerun(client, [source], journal, on_uncertain="resubmit")
+        assert outcome.state is OutcomeState.UNCERTAIN
+        assert states(journal) == {"talk.mp3": RowState.UNCERTAIN}
+        sent = len(server.seen("submit"))
+        (outcome,) = await rerun(client, [source], journal)
+        assert outcome.state is OutcomeState.UNCERTAIN
+        assert len(server.seen("submit")) == sent
+        (outcome,) = await rerun(client, [source], journal, on_uncertain="resubmit")
+        assert outcome.state is OutcomeState.COMPLETED
 
 
 async def test_failed_jobs_and_refusals_in_a_second_run(tmp_path: Path) -> None:
