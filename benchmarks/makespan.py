@@ -58,6 +58,7 @@ POLICIES = (
     Policy("default polling"),
     Policy("long poll", extensions=True, aim=1.01),
     Policy("limit found by 429, default polling", max_jobs=1000, aim=1.1),
+    Policy("limit found by 429, 1 poll a second in all", ONE_IN_ALL, max_jobs=1000, aim=1.1),
     Policy("limit found by 429 without Retry-After, default polling", max_jobs=1000, retry_after=None),
     Policy("limit found by 429, long poll", max_jobs=1000, extensions=True, aim=1.1),
 )
