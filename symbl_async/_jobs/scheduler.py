@@ -42,8 +42,8 @@ _LONG_POLL = 50
 _WAITING_AT_ONCE = 128
 """Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
 
-_USED_UP = 0.9
-"""Share of the budget from which on polls wait for it."""
+_LATE = 0.5
+"""Seconds of lag from which on the budget counts as too small."""
 
 _BREATH = 512
 """Jobs left at once before others get to run."""
@@ -95,8 +95,8 @@ class Scheduler:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the budget of polls is used up, so that ends are seen late."""
-        return self.schedule.budget_use(self.clock.time()) > _USED_UP
+        """Whether there are too few polls, so that ends are seen late."""
+        return self.stats.lag > _LATE
 
     def record(self, job_id: str, conversation_id: str | None = None) -> JobRecord:
         """Return the one record of *job_id*, making it if needed.
@@ -269,7 +269,9 @@ class Scheduler:
         """Ask for one job and record what the answer means; every path hands the job back to the schedule."""
         self.stats.polls += 1
         landed = False
-        request = build_get_job(record.id, wait=_LONG_POLL if record.polled and self._may_wait() else 0)
+        # The first poll of a job only looks what state it is in, unless there are too few polls for that.
+        wait = _LONG_POLL if self._may_wait() and (record.polled or self.is_behind) else 0
+        request = build_get_job(record.id, wait=wait)
         try:
             try:
                 reply = await self._ask(request, record.id)

@@ -48,6 +48,22 @@ async def test_waiting_polls_do_not_take_the_places_of_others() -> None:
         assert polls(server) <= 4 * len(handles)
 
 
+async def test_where_polls_are_few_the_first_one_waits_already() -> None:
+    """Jobs that outrun the budget cost one request each instead of two, and their ends are known as they come."""
+    polling = Polling(first=500.0, maximum=500.0, minimum_gap=0.0, per_second=10.0)
+    async with serve(job_seconds=0) as server, client_of(server, polling=polling) as client:
+        server.hold()
+        handles = [client.job((await client.text.submit(f"Number {number}.")).id) for number in range(45)]
+        async with client.watch(handles) as watcher:
+            scheduler = client.jobs.scheduler
+            with anyio.fail_after(60):
+                await until(lambda: scheduler.stats.polls >= 45, 60)
+            server.release()
+            assert all([job.ok async for job in watcher])
+        # About ten were asked before it showed that the polls are too few; those were asked twice.
+        assert polls(server) <= 45 + 20
+
+
 async def test_wait_that_is_given_up_ends_its_poll() -> None:
     """When nobody is interested any more no request is left at the server."""
     async with serve(job_seconds=0) as server, client_of(server, polling=SLOW) as client:
