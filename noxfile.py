@@ -45,7 +45,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Thousands of jobs and long histories: half an hour that the plain run does not have."""
+    """Thousands of jobs and long histories: a quarter of an hour that the plain run does not have."""
     install(session, "test")
     session.run("pytest", "tests/deep", *session.posargs)
 

@@ -14,12 +14,6 @@ PLANS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run without the loop's debug mode, in which this takes three times as long."""
-    return "asyncio", {"debug": False}
-
-
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("plan", PLANS, ids=str)
 async def test_every_promise_holds_for_two_thousand_jobs(plan: Plan) -> None:

@@ -28,6 +28,7 @@ from symbl_async.testing import Fault, LedgerEntry, TestServer, serve
 
 LIMIT = 50
 POLLING = Polling(first=0.5, maximum=2.0, minimum_gap=0.4, per_second=120.0, in_flight=16)
+RETRY = Retry(first=0.1, maximum=1.0)
 _BEAT = 0.01
 
 
@@ -173,7 +174,7 @@ def _client(server: TestServer, plan: Plan, transport: Watched) -> SymblClient:
         app_secret=server.app_secret,
         max_jobs=plan.max_jobs,
         polling=POLLING,
-        retry=Retry(first=0.1, maximum=1.0),
+        retry=RETRY,
         transport=transport,
     )
 
@@ -213,16 +214,23 @@ def check_outcomes(crowd: Crowd) -> None:
         by_state[outcome.state].append(outcome)
     assert set(by_state) <= {OutcomeState.COMPLETED, OutcomeState.FAILED, OutcomeState.UNCERTAIN}
 
-    # What the server accepted is what the outcomes name, each job once; a lost answer is all that lies between.
+    # What the server made is what the outcomes name, each job once, but for what the client never heard of.
     submits = list(crowd.requests("submit_text"))
-    accepted = [entry.job_id for entry, action in submits if entry.status == 201]
-    lost = [entry.job_id for entry, action in submits if action == "lose-reply" and entry.job_id is not None]
+    made = [entry.job_id for entry, _ in submits if entry.job_id is not None]
     named = [outcome.job.id for outcome in crowd.outcomes if outcome.job is not None]
-    assert len(set(accepted)) == len(accepted)
-    assert Counter(named) == Counter(accepted)
-    assert not set(named) & set(lost)
+    assert len(set(made)) == len(made)
+    assert len(set(named)) == len(named)
+    uncertain = by_state[OutcomeState.UNCERTAIN]
+    assert all(isinstance(outcome.error, SubmitUncertainError) and outcome.job is None for outcome in uncertain)
+    unheard = _unheard_by_key(crowd) if plan.extensions else _unheard(crowd)
+    assert len(uncertain) == len(unheard)
+    hidden = {job_id for job_id in unheard if job_id is not None}
+    assert set(made) == set(named) | hidden
+    assert not set(named) & hidden
+    assert len(crowd.orphans) == len(hidden)
+    assert set(crowd.orphans) <= {plan.sentence(outcome.index) for outcome in uncertain}
 
-    failing = [entry.job_id for entry, action in submits if action.startswith("fail") and entry.status == 201]
+    failing = [entry.job_id for entry, action in submits if action.startswith("fail") and entry.job_id is not None]
     assert Counter(failing) == Counter(outcome.job.id for outcome in by_state[OutcomeState.FAILED] if outcome.job)
     for outcome in by_state[OutcomeState.FAILED]:
         assert isinstance(outcome.error, JobFailedError)
@@ -230,15 +238,34 @@ def check_outcomes(crowd: Crowd) -> None:
         assert outcome.error is None
         assert [message.text for message in outcome.results["messages"]] == outcome.source
 
-    # A 503 before the body is complete may be repeated, one after it leaves the input uncertain; neither makes a job.
-    statuses = Counter(entry.status for entry, _ in submits)
-    uncertain = by_state[OutcomeState.UNCERTAIN]
-    repeated = len(submits) - statuses[429] - plan.count
-    assert len(uncertain) == len(lost) + statuses[503] - repeated
-    assert repeated <= sum(entry.status == 503 and not entry.complete for entry, _ in submits)
-    assert all(isinstance(outcome.error, SubmitUncertainError) and outcome.job is None for outcome in uncertain)
-    assert len(crowd.orphans) == len(lost)
-    assert set(crowd.orphans) <= {plan.sentence(outcome.index) for outcome in uncertain}
+
+def _unheard(crowd: Crowd) -> list[str | None]:
+    """The submissions that went out whole without a usable answer, by the job that came of each; none is repeated."""
+    submits = [entry for entry, _ in crowd.requests("submit_text")]
+    unheard = [entry for entry in submits if entry.complete and entry.status in (None, 503)]
+    again = [entry for entry in submits if entry.status == 429 or (entry.status == 503 and not entry.complete)]
+    assert len(submits) == crowd.plan.count + len(again)
+    return [entry.job_id for entry in unheard]
+
+
+def _unheard_by_key(crowd: Crowd) -> list[str | None]:
+    """The same where a repeat is known by its key: one key an input, one job a key at most, and all attempts made."""
+    by_key: defaultdict[str | None, list[LedgerEntry]] = defaultdict(list)
+    for entry, _ in crowd.requests("submit_text"):
+        by_key[entry.idempotency_key].append(entry)
+    assert None not in by_key
+    assert len(by_key) == crowd.plan.count
+    unheard = []
+    for entries in by_key.values():
+        made = [entry.job_id for entry in entries if entry.job_id is not None]
+        answers = [entry.status for entry in entries if entry.status != 429]
+        assert len(made) <= 1
+        if answers[-1] == 201:
+            assert answers.count(201) == len(made) == 1
+        else:
+            assert len(answers) == RETRY.attempts
+            unheard.append(made[0] if made else None)
+    return unheard
 
 
 def check_unfinished(crowd: Crowd) -> None:
@@ -250,7 +277,7 @@ def check_unfinished(crowd: Crowd) -> None:
     assert LIMIT / 2 < most <= LIMIT
     # The server counts exactly, and refuses beyond the limit: whoever keeps to it is never refused.
     refused = sum(entry.status == 429 and action != "status:429" for entry, action in crowd.requests("submit_text"))
-    if crowd.plan.max_jobs <= LIMIT and not crowd.plan.lossy:
+    if crowd.plan.max_jobs <= LIMIT and not crowd.orphans:
         assert refused == 0
     else:
         assert refused <= crowd.plan.count

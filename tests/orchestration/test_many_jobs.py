@@ -19,20 +19,20 @@ from symbl_async.testing import FakeClock, ScriptedTransport
 from .crowd import Crowd, Plan, check_outcomes, check_polls, check_unfinished, run
 
 FOREIGN = Plan(count=200, seed=20261, extensions=False, max_jobs=80, lossy=True)
-WAITING = Plan(count=200, seed=20262, extensions=True)
+WAITING = Plan(count=200, seed=20262, extensions=True, lossy=True)
 
 SCARCE = Polling(per_second=10.0, in_flight=8, minimum_gap=0.5, missing_grace=5.0)
 AMPLE = Polling(per_second=500.0, in_flight=100, minimum_gap=0.5, missing_grace=5.0)
 
 
-@pytest.fixture(scope="module", params=[FOREIGN, WAITING], ids=["foreign server", "polls that wait"])
+@pytest.fixture(scope="module", params=[FOREIGN, WAITING], ids=["foreign server", "server of our own"])
 async def crowd(request: pytest.FixtureRequest, anyio_backend: Any) -> Crowd:
     """One run, looked at from several sides."""
     return await run(request.param)
 
 
 async def test_each_input_ends_as_the_server_says(crowd: Crowd) -> None:
-    """Every outcome agrees with the server's ledger: one accepted submission or none, and what is uncertain says so."""
+    """Every outcome agrees with the server's ledger: one job made or none, and what is uncertain says so."""
     check_outcomes(crowd)
 
 
@@ -65,8 +65,6 @@ class _Noted:
     """What became of the requests for one input."""
 
     jobs: list[str] = field(factory=list)
-    refused: int = 0
-    early: int = 0
     doubtful: int = 0
 
 
@@ -114,7 +112,9 @@ class Troubled(ScriptedTransport):
         if reply.status == 429:
             return reply
         noted = self._noted(copy)
-        noted.jobs.append(msgspec.json.decode(reply.body)["jobId"])
+        job_id = msgspec.json.decode(reply.body)["jobId"]
+        if job_id not in noted.jobs:
+            noted.jobs.append(job_id)
         if chance < 0.02:
             noted.doubtful += 1
             raise TransportError("the connection broke before the answer")
@@ -184,19 +184,17 @@ async def test_two_thousand_jobs_by_a_clock(extensions: bool, polling: Polling, 
         assert len(noted.jobs) <= 1
         if outcome.job is None:
             assert outcome.state is OutcomeState.UNCERTAIN
-            assert noted.doubtful == 1
+            assert 1 <= noted.doubtful <= (Retry().attempts if extensions else 1)
         else:
             assert noted.jobs == [outcome.job.id]
-            assert noted.doubtful == 0
+            assert noted.doubtful == 0 or extensions  # where a repeat is known by its key it is made
             assert outcome.state == outcome.job.status == service.state(outcome.job.id)
     made = [call.job_id for call in service.ledger if call.job_id is not None]
     assert len(set(made)) == len(made) == accepted
     assert service.early > 10
-    assert {outcome.state for outcome in outcomes} == {
-        OutcomeState.COMPLETED,
-        OutcomeState.FAILED,
-        OutcomeState.UNCERTAIN,
-    }
+    states = Counter(outcome.state for outcome in outcomes)
+    assert set(states) <= {OutcomeState.COMPLETED, OutcomeState.FAILED, OutcomeState.UNCERTAIN}
+    assert (states[OutcomeState.UNCERTAIN] > 10) != extensions
 
     assert 0.8 * limit <= service.most_unfinished <= limit
     polls = [call for call in service.ledger if call.operation == "get_job_status"]
