@@ -43,7 +43,7 @@ _WAITING_AT_ONCE = 128
 """Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
 
 _LATE = 0.5
-"""Seconds of lag from which on the budget counts as too small."""
+"""Seconds by which the budget may delay a poll before it counts as too small."""
 
 _BREATH = 512
 """Jobs left at once before others get to run."""
@@ -96,7 +96,7 @@ class Scheduler:
     @property
     def is_behind(self) -> bool:
         """Whether there are too few polls, so that ends are seen late."""
-        return self.stats.lag > _LATE
+        return self.schedule.held_back > _LATE
 
     def record(self, job_id: str, conversation_id: str | None = None) -> JobRecord:
         """Return the one record of *job_id*, making it if needed.

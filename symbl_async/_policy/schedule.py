@@ -83,10 +83,12 @@ class Schedule(Generic[E]):
     Attributes:
         polling: The curve and the bounds.
         rng: Source of jitter.
+        held_back: Seconds by which the budget delayed the poll that was handed out last.
     """
 
     polling: Polling
     rng: random.Random = field(factory=random.Random)
+    held_back: float = field(init=False, default=0.0)
     _entries: dict[str, E] = field(init=False, factory=dict)
     # A row counts if its entry is due just then and not in flight; all others are stale and dropped when met.
     _heap: list[tuple[float, str]] = field(init=False, factory=list)
@@ -172,6 +174,7 @@ class Schedule(Generic[E]):
             heapq.heappop(self._heap)
             entry = self._entries[head[1]]
             entry.polled_at = now
+            self.held_back = max(0.0, self._free_at - head[0])
             self._flights[entry.id] = _Flight()
             self._flying += 1
             self._free_at = max(self._free_at, now) + 1 / self.polling.per_second

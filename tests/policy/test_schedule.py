@@ -263,6 +263,22 @@ def test_use_of_the_budget_is_told() -> None:
     assert schedule.budget_use(now + 100.0) < 0.001
 
 
+def test_delay_by_the_budget_is_told_apart_from_a_late_caller() -> None:
+    """A loop that was held up is no sign of too few polls; polls that wait for each other are."""
+    schedule = make(per_second=2.0, minimum_gap=0.0)
+    for job_id in "abc":
+        watch(schedule, job_id, 0.0)
+    assert len(due(schedule, 0.0)) == 1
+    assert schedule.held_back == 0.0
+    assert len(due(schedule, 0.5)) == 1
+    assert schedule.held_back == 0.5
+    assert len(due(schedule, 100.0)) == 1
+    assert schedule.held_back == 1.0
+    watch(schedule, "d", 100.6)
+    assert len(due(schedule, 200.0)) == 1
+    assert schedule.held_back == 0.0
+
+
 def test_deadline_comes_when_it_is_due_whatever_the_budget() -> None:
     """Late jobs are told in time although no poll may start for long."""
     schedule = make(per_second=0.01, in_flight=1)
