@@ -48,6 +48,7 @@ class Request:
         content_type: ``None`` sends no header: the service then looks at the content.
         wait: Seconds that the server is asked to hold the answer back for a change (``Prefer: wait``, RFC 7240); 0 does
             not ask.
+        known: The status that is known already; one that differs is answered at once.
         submits: True for a submission, file or JSON: those use fresh connections of the pool for uploads.
         idempotency_key: By which a server that offers it tells a repeat from a new submission; sent nowhere else.
     """
@@ -61,6 +62,7 @@ class Request:
     submits: bool = False
     idempotency_key: str = field(default="", repr=False)
     wait: int = 0
+    known: str = ""
     authenticated: bool = True
     max_reply_bytes: int = MAX_REPLY_BYTES
 
@@ -110,9 +112,9 @@ def build_media_file(
     return Request(operation, method, path, query=encode_query(params), content_type=content_type, submits=True)
 
 
-def build_get_job(job_id: str, *, wait: int = 0) -> Request:
-    """GET /v1/job/{jobId} (Job Status page); *wait* seconds for a change where the server offers that."""
-    return Request("get_job_status", "GET", f"/v1/job/{check_id('job id', job_id)}", wait=wait)
+def build_get_job(job_id: str, *, wait: int = 0, known: str = "") -> Request:
+    """GET /v1/job/{jobId} (Job Status page); *wait* seconds for another status than *known*, where that is offered."""
+    return Request("get_job_status", "GET", f"/v1/job/{check_id('job id', job_id)}", wait=wait, known=known)
 
 
 def build_conversation(

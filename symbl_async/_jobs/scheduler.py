@@ -271,7 +271,8 @@ class Scheduler:
         landed = False
         # The first poll of a job only looks what state it is in, unless there are too few polls for that.
         wait = _LONG_POLL if self._may_wait() and (record.polled or self.is_behind) else 0
-        request = build_get_job(record.id, wait=wait)
+        known = record.job.status if record.polled and isinstance(record.job.status, JobStatus) else ""
+        request = build_get_job(record.id, wait=wait, known=known)
         try:
             try:
                 reply = await self._ask(request, record.id)

@@ -87,7 +87,7 @@ class HttpTransport:
         if request.submits:
             headers["Connection"] = "close"
         if request.wait:
-            headers["Prefer"] = f"wait={request.wait}"
+            headers["Prefer"] = f"wait={request.wait}" + (f'; known="{request.known}"' if request.known else "")
         if request.idempotency_key:
             headers["Idempotency-Key"] = request.idempotency_key
         data: BodyPayload | bytes | None = request.body

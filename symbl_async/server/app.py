@@ -160,6 +160,7 @@ class Server:
                 services = await self._start(stack)
                 task_status.started()
                 await self._stop.wait()
+                services.closing.set()
                 for scope in (*services.uploads, *services.held):
                     scope.cancel()
         finally:

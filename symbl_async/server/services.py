@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
-from anyio import CancelScope
+from anyio import CancelScope, Event
 from attrs import field, frozen
 
 from .auth import Accounts
@@ -24,6 +24,7 @@ class Services:
         media_refusal: Why audio and video are refused; ``None`` when they are not.
         uploads: Scopes of the bodies that are being read, to be cancelled at close.
         held: Scopes of the answers that are held back, to be cancelled at close.
+        closing: Set at close, for answers that would be held back from then on.
     """
 
     settings: ServerSettings
@@ -37,6 +38,7 @@ class Services:
     media_refusal: str | None = None
     uploads: set[CancelScope] = field(factory=set)
     held: set[CancelScope] = field(factory=set)
+    closing: Event = field(factory=lambda: Event())
 
 
 SERVICES = web.AppKey("services", Services)

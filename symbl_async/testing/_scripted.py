@@ -197,7 +197,7 @@ class ScriptedTransport:
         elif request.path.startswith("/v1/process/"):
             reply = await self._submit(request, body, call)
         elif request.path.startswith("/v1/job/"):
-            reply = await self._status(_last_segment(request), request.wait)
+            reply = await self._status(_last_segment(request), request)
         else:
             reply = self._read(request)
         call.status, call.answered_at = reply.status, self._clock.time()
@@ -268,13 +268,13 @@ class ScriptedTransport:
             heapq.heappush(self._ends, (job.ends_at, job_id))
         self.most_unfinished = max(self.most_unfinished, self.unfinished)
 
-    async def _status(self, job_id: str, wait: int) -> Reply:
+    async def _status(self, job_id: str, request: Request) -> Reply:
         job = self._jobs.get(job_id)
         if job is None:
             return _answer(404, {"message": "No job with this id."})
-        waits = self._extensions and wait > 0
-        if waits and job.state(self._clock.time()) not in _ENDS:
-            await self._next_change(job, min(wait, _LONGEST_WAIT))
+        waits, now = self._extensions and request.wait > 0, job.state(self._clock.time())
+        if waits and now not in _ENDS and (request.known or now) == now:
+            await self._next_change(job, min(request.wait, _LONGEST_WAIT))
         state = job.state(self._clock.time())
         if isinstance(state, int):
             return _answer(state, {"message": f"The job was set to {state}."})

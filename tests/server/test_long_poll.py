@@ -35,7 +35,9 @@ async def submit(server: TestServer, session: aiohttp.ClientSession) -> str:
     return job_id
 
 
-async def status(server: TestServer, session: aiohttp.ClientSession, job_id: str, wait: int | None) -> tuple[str, bool]:
+async def status(
+    server: TestServer, session: aiohttp.ClientSession, job_id: str, wait: int | str | None
+) -> tuple[str, bool]:
     """Ask once; also tell whether the server says that it applied the preference."""
     headers = {} if wait is None else {"Prefer": f"wait={wait}"}
     async with session.get(f"{server.url}/v1/job/{job_id}", headers=headers) as answer:
@@ -153,6 +155,19 @@ async def test_wait_ends_with_its_client(server: TestServer, monkeypatch: pytest
         with anyio.fail_after(10):
             while not (await status(server, session, job_id, 1))[1]:
                 await anyio.lowlevel.checkpoint()
+
+
+async def test_change_between_two_requests_is_not_missed() -> None:
+    """Whoever says what he knows is answered at once when it is not so any more, and waits when it still is."""
+    async with aiohttp.ClientSession() as session, serve(job_seconds=0) as server:
+        server.hold()
+        job_id = await submit(server, session)
+        await until_in_progress(server, session, job_id)
+        with anyio.fail_after(10):
+            assert await status(server, session, job_id, '50; known="scheduled"') == ("in_progress", True)
+        with anyio.move_on_after(0.3) as scope:
+            await status(server, session, job_id, '50; known="in_progress"')
+        assert scope.cancelled_caught
 
 
 async def test_wait_ends_with_the_server() -> None:

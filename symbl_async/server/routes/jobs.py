@@ -6,7 +6,7 @@ import anyio
 from aiohttp import web
 
 from ..answers import json_response
-from ..extensions import preferred_wait
+from ..extensions import known_status, preferred_wait
 from ..problems import Problem
 from ..records import JobState
 from ..services import SERVICES, Services, authenticate
@@ -33,7 +33,8 @@ async def get_job_status(request: web.Request) -> web.Response:
         return _answer(services, await _read(services, account, job_id))
     with services.changes.next(job_id) as change:
         job = await _read(services, account, job_id)
-        if job.status not in ("completed", "failed"):
+        known = known_status(request.headers.get("Prefer")) or job.status
+        if job.status == known and job.status not in ("completed", "failed"):
             await _wait(request, change, wait)
             job = await _read(services, account, job_id)
     return _answer(services, job, headers={"Preference-Applied": "wait"})
@@ -41,11 +42,16 @@ async def get_job_status(request: web.Request) -> web.Response:
 
 async def _wait(request: web.Request, change: anyio.Event, seconds: float) -> None:
     """Wait for *change*, for *seconds* at most, while the client is there and the server is not closing."""
-    held = request.app[SERVICES].held
+    services = request.app[SERVICES]
+    held = services.held
     with anyio.move_on_after(seconds) as scope:
         held.add(scope)
         try:
-            while not change.is_set() and request.transport is not None and not request.transport.is_closing():
+            while (
+                not (change.is_set() or services.closing.is_set())
+                and request.transport is not None
+                and not request.transport.is_closing()
+            ):
                 with anyio.move_on_after(_LOOK):
                     await change.wait()
         finally:
