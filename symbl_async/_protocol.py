@@ -51,6 +51,8 @@ class Request:
         known: The status that is known already; one that differs is answered at once.
         submits: True for a submission, file or JSON: those use fresh connections of the pool for uploads.
         idempotency_key: By which a server that offers it tells a repeat from a new submission; sent nowhere else.
+        expects_continue: The body waits until the server asks for it (``Expect: 100-continue``, RFC 9110), so that a
+            refusal is read before anything of the body goes out.
     """
 
     operation: str
@@ -61,6 +63,7 @@ class Request:
     content_type: str | None = None
     submits: bool = False
     idempotency_key: str = field(default="", repr=False)
+    expects_continue: bool = False
     wait: int = 0
     known: str = ""
     authenticated: bool = True

@@ -31,7 +31,7 @@ from ._policy.schedule import Schedule
 from ._policy.settings import Polling, Retry, Timeouts
 from ._protocol import Reply, Request, build_get_job, build_media_file, build_media_url, build_text, read_job
 from ._target import Target, read_target
-from ._transport.calls import Call, Calls
+from ._transport.calls import GRACE, Call, Calls
 from ._transport.http import ConnectorFactory, HttpTransport, Transport
 from ._transport.session import Session, open_session
 from ._transport.source import BytesSource, OpenableSource, openable, read_head
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .conversations import Conversation, Conversations, Read
     from .server import Server, ServerSettings
 
-_CLOSE_GRACE = 5.0
+_CLOSE_GRACE = 2.0
 
 _USER_AGENT = f"symbl_async/{__version__} Python/{platform.python_version()}"
 
@@ -72,6 +72,7 @@ class ClientOptions(TypedDict, total=False):
     polling: Polling | None
     retry: Retry | None
     timeouts: Timeouts | None
+    delivery: Literal["at_most_once", "at_least_once"]
     user_agent: str | None
     clock: Clock | None
 
@@ -88,6 +89,7 @@ class _Parts:
     submit: Submit
     read: Read
     group: anyio.abc.TaskGroup | None = None
+    deliveries: anyio.abc.TaskGroup | None = None
     text: TextOperations = field(init=False)
     audio: AudioOperations = field(init=False)
     video: VideoOperations = field(init=False)
@@ -142,7 +144,8 @@ class SymblClient:
         polling: How job status is polled.
         retry: How failed attempts are repeated.
         timeouts: How long an attempt may take.
-        delivery: ``at_most_once`` never repeats an uncertain submission.
+        delivery: ``at_most_once`` never repeats an uncertain submission, unless the server knows a repeat by its
+            idempotency key. ``at_least_once`` does: the content may then be processed, stored and billed twice.
         user_agent: Put before this package's own User-Agent.
         connector_factory: Makes an aiohttp connector, once per pool, for TLS contexts, Unix sockets and tests.
         proxy: Address of an HTTP proxy.
@@ -173,7 +176,7 @@ class SymblClient:
         polling: Polling | None = None,
         retry: Retry | None = None,
         timeouts: Timeouts | None = None,
-        delivery: Literal["at_most_once"] = "at_most_once",
+        delivery: Literal["at_most_once", "at_least_once"] = "at_most_once",
         user_agent: str | None = None,
         connector_factory: ConnectorFactory | None = None,
         proxy: str | None = None,
@@ -188,10 +191,11 @@ class SymblClient:
                 raise InvalidInputError(f"{name} must be a whole number of at least 1, not {value!r}")
         if user_agent is not None and not (user_agent.isascii() and user_agent.isprintable()):
             raise InvalidInputError("user_agent must be printable ASCII text: it stands in a header")
-        if delivery != "at_most_once":
-            raise InvalidInputError(f"delivery must be 'at_most_once', not {delivery!r}")
+        if delivery not in ("at_most_once", "at_least_once"):
+            raise InvalidInputError(f"delivery must be 'at_most_once' or 'at_least_once', not {delivery!r}")
         self.max_jobs = max_jobs
         self.max_uploads = max_uploads
+        self.delivery = delivery
         self._polling = polling or Polling()
         self._retry = retry or Retry()
         self._timeouts = timeouts or Timeouts()
@@ -292,21 +296,25 @@ class SymblClient:
                 if self._local is not None:
                     self._target = await stack.enter_async_context(self._local.running())
                 parts = self._wire(stack)
-                try:
-                    async with anyio.create_task_group() as group:
-                        parts.group = group
-                        group.start_soon(parts.scheduler.run)
-                        self._parts = parts
-                        if not opened.done():  # else whoever opened it was cancelled, and is closing it already
-                            opened.set_result(None)
-                        await closing.wait()
+                # Outermost, as a submission that is out whole is given time for its answer while all else ends.
+                async with anyio.create_task_group() as parts.deliveries:
+                    try:
+                        async with anyio.create_task_group() as group:
+                            parts.group = group
+                            group.start_soon(parts.scheduler.run)
+                            self._parts = parts
+                            if not opened.done():  # else whoever opened it was cancelled, and is closing it already
+                                opened.set_result(None)
+                            await closing.wait()
+                            self._end_calls(parts)
+                            group.cancel_scope.cancel()
+                    finally:
                         self._end_calls(parts)
-                        group.cancel_scope.cancel()
-                finally:
-                    self._end_calls(parts)
-                    # Their files are read by threads that end next. Nothing but a caller's own iterable can be slow.
-                    with anyio.move_on_after(_CLOSE_GRACE):
-                        await parts.calls.ended()
+                        # Their files are read by threads that end next. Beyond the grace of submissions nothing but a
+                        # caller's own iterable can be slow.
+                        with anyio.move_on_after(GRACE + _CLOSE_GRACE):
+                            await parts.calls.ended()
+                        parts.deliveries.cancel_scope.cancel()
         except Exception as error:
             if opened.done():
                 self._problem = error
@@ -320,7 +328,7 @@ class SymblClient:
         self._parts = None
         error = ClientStateError("the client was closed while this waited")
         parts.scheduler.close(error)
-        parts.calls.give_up(error)
+        parts.calls.wind_up(self._clock, error)
 
     def _wire(self, stack: AsyncExitStack) -> _Parts:
         """Make the layers and hand each what it must call upwards."""
@@ -354,6 +362,8 @@ class SymblClient:
             rng,
             record,
             calls,
+            self._start_delivery,
+            at_least_once=self.delivery == "at_least_once",
         )
         return _Parts(session, scheduler, submitter, calls, readers, self._submit, self._read)
 
@@ -435,7 +445,8 @@ class SymblClient:
         """Return a handle for bare ids; without a conversation id only ``wait_job`` works."""
         if conversation_id is not None:
             check_id("conversation id", conversation_id)
-        return self._handle(self._open_parts().scheduler.record(job_id, conversation_id))
+        parts = self._open_parts()
+        return self._handle(parts.scheduler.record(job_id, conversation_id), parts)
 
     def job_from_string(self, text: str) -> JobHandle:
         """Return the handle that ``JobHandle.to_string`` wrote.
@@ -539,16 +550,21 @@ class SymblClient:
         record = await parts.submitter.submit(
             request, source, append_to=submission.append_to, on_progress=on_progress, call=call
         )
-        return self._handle(record)
+        return self._handle(record, parts)  # which holds the ids even if the client was closed meanwhile
 
     async def _read(self, request: Request) -> Reply:
         parts = self._open_parts()
         with parts.calls.under_way():
             return await parts.session.read(request)
 
-    def _handle(self, record: JobRecord) -> JobHandle:
-        scheduler = self._open_parts().scheduler
-        return JobHandle(record, scheduler, origin=self.origin, open_conversation=self.conversation)
+    def _handle(self, record: JobRecord, parts: _Parts) -> JobHandle:
+        assert self._target is not None  # noqa: S101 - an open client has one
+        return JobHandle(record, parts.scheduler, origin=self._target.origin, open_conversation=self.conversation)
+
+    def _start_delivery(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        group = self._open_parts().deliveries
+        assert group is not None  # noqa: S101 - an open client has one
+        group.start_soon(function)
 
     def _start(self, function: Callable[[], Coroutine[Any, Any, None]]) -> None:
         group = self._open_parts().group

@@ -52,9 +52,12 @@ class Connection:
     writer: asyncio.StreamWriter
     stopping: asyncio.Event
     open: bool = True
+    heeds_expectations: bool = True
 
     async def read(self, count: int) -> None:
-        """Read *count* bytes of the body, or what there is of it."""
+        """Read *count* bytes of the body, or what there is of it; asked for first if it waits for that."""
+        if self.heeds_expectations and "expect" in self.request.headers and count and not self.request.bytes:
+            await self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         count = min(count, self.request.length - self.request.bytes)
         while count > 0:
             data = await self.reader.read(min(count, 65536))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ from symbl_async import (
     Timeouts,
     VideoSubmission,
 )
+from symbl_async._journal.rows import RowState
+from symbl_async._journal.store import read_rows
 from symbl_async.testing import FakeClock, Fault, serve
 
 
@@ -45,6 +49,9 @@ def texts(count: int) -> list[list[str]]:
     return [[f"Sentence {number}."] for number in range(count)]
 
 
+NUMBERS = itertools.count(1)
+
+
 async def stuck(connection: Connection) -> None:
     """A job that goes on and on."""
     await connection.reply(200, {"id": connection.request.target.rpartition("/")[2], "status": "in_progress"})
@@ -53,7 +60,7 @@ async def stuck(connection: Connection) -> None:
 async def numbered(connection: Connection) -> None:
     """Take a submission, with ids of its own."""
     await connection.read_all()
-    number = id(connection)
+    number = next(NUMBERS)
     await connection.reply(201, {"conversationId": str(number), "jobId": f"job-{number}"})
 
 
@@ -499,12 +506,33 @@ async def test_refused_credentials_while_polling_are_one_plain_error() -> None:
             await outcomes_of(client, texts(3))
 
 
-async def test_wrong_secret_fails_each_input_for_its_reason() -> None:
-    """Inputs that cannot be submitted say that the credentials were refused."""
+async def test_row_26_wrong_secret_stops_the_batch(tmp_path: Path) -> None:
+    """Refused credentials are no input's fault: one error, nothing sent, and a later run sends all of them."""
+    journal = tmp_path / "run.sqlite"
     async with peer(token=answer(401, {"message": "wrong secret"})) as server, client_of(server) as client:
-        outcomes = await client.process(texts(3))
-        assert all(isinstance(outcome.error, AuthenticationError) for outcome in outcomes)
+        with pytest.raises(AuthenticationError), anyio.fail_after(5):
+            await outcomes_of(client, texts(300), journal=journal)
         assert server.seen("submit") == []
+        assert len(server.seen("token")) < 20
+    states = {row.state for row in read_rows(journal)}
+    assert RowState.PLANNED in states
+    assert states <= {RowState.PLANNED, RowState.UPLOADING}
+
+
+async def test_row_26_token_refused_in_mid_batch_stops_it(tmp_path: Path) -> None:
+    """What was accepted before is in the journal with its ids; what was refused goes out in a later run."""
+    journal = tmp_path / "run.sqlite"
+    grants = [grant, answer(401, {"message": "revoked"})]
+    async with (
+        peer(token=grants, submit=[numbered, numbered, answer(401)], job=stuck) as server,
+        client_of(server, max_uploads=1) as client,
+    ):
+        with pytest.raises(AuthenticationError), anyio.fail_after(5):
+            await outcomes_of(client, texts(50), journal=journal)
+        assert len(server.seen("submit")) == 3
+    states = Counter(row.state for row in read_rows(journal))
+    assert states[RowState.SUBMITTED] == 2
+    assert set(states) <= {RowState.SUBMITTED, RowState.PLANNED, RowState.UPLOADING}
 
 
 async def test_parameters_go_to_every_input(tmp_path: Path) -> None:

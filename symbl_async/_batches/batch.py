@@ -32,6 +32,7 @@ from .._policy.settings import check_timeout
 from .._transport.calls import Call
 from ..conversations import check_fetch
 from ..errors import (
+    AuthenticationError,
     ClientStateError,
     InvalidInputError,
     JobFailedError,
@@ -198,7 +199,7 @@ class Batch:
         if self._fed:
             self._watcher.close()
         for call in list(self._calls):
-            if not call.in_doubt:
+            if not call.committed:
                 call.give_up(ClientStateError("the batch was stopped before this was sent"))
 
     async def aclose(self) -> None:
@@ -219,6 +220,8 @@ class Batch:
 
         Raises:
             ClientStateError: The batch was not entered, or is iterated a second time.
+            AuthenticationError: The credentials were refused; nothing more was sent, what was is answered first.
+            JournalError: The journal cannot be written; likewise.
             Exception: What *sources* raised, after every input taken from it before has its outcome.
         """
         if not self._entered or self._iterated:
@@ -286,6 +289,9 @@ class Batch:
             self._stop(error)
             return
         except SymblError as error:
+            if isinstance(error, AuthenticationError) and error.status == 401:
+                await self._turn_back(item, error)
+                return
             problem = error
         except Exception as error:  # raised by the input itself, which may be any iterable or file
             problem = InvalidInputError(f"{source_name(item.source)} cannot be used: {str(error) or repr(error)}")
@@ -330,7 +336,7 @@ class Batch:
         return await self._desk.submit(self._counting(submission), call)
 
     async def _may_resubmit(self, entry: JournalEntry) -> bool:
-        if self._on_uncertain == "resubmit":
+        if self._on_uncertain == "resubmit" or self._client.delivery == "at_least_once":
             return True
         return entry.key_is_remembered and await self._desk.is_idempotent()
 
@@ -362,10 +368,22 @@ class Batch:
                 return
         await self._deliver(item, state, error=problem)
 
-    def _stop(self, error: JournalError) -> None:
-        """The journal cannot be written: send nothing more, and tell the ids of what is not in it."""
-        known = self._problem.accepted if isinstance(self._problem, JournalError) else ()
-        self._problem = JournalError(str(error), accepted=(*known, *error.accepted))
+    async def _turn_back(self, item: _Item, error: AuthenticationError) -> None:
+        """The credentials were refused, as they will be for every other input: nothing is wrong with this one."""
+        if item.entry is not None and not item.entry.in_doubt:
+            try:
+                await item.entry.write(RowState.PLANNED, str(error))
+            except JournalError as broken:
+                self._stop(broken)
+                return
+        self._stop(error)
+
+    def _stop(self, error: JournalError | AuthenticationError) -> None:
+        """Nothing more can be sent; of a journal that cannot be written, tell the ids of what is not in it."""
+        if isinstance(error, JournalError):
+            known = self._problem.accepted if isinstance(self._problem, JournalError) else ()
+            error = JournalError(str(error), accepted=(*known, *error.accepted))
+        self._problem = error if isinstance(error, JournalError) else self._problem or error
         self.drain()
 
     async def _settle(self) -> None:

@@ -2,14 +2,19 @@
 
 What may be sent again is this, and nothing else: no connection was made; fewer bytes than declared left the body; the
 server answered 401 (once, after a new token), 408 or 429. Everything else after the last byte is uncertain, and sent
-again only where the server knows a repeat by its idempotency key.
+again only where the server knows a repeat by its idempotency key, or where the user said ``at_least_once``.
+
+Each submission runs in a task of the client. Its caller waits for it, so that a caller who is cancelled while the last
+bytes are out does not take the answer with him.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
 
 import anyio
 from attrs import define, evolve, field
@@ -21,14 +26,55 @@ from .._policy.retry import pause, pause_ceiling, retry_after
 from .._policy.settings import Retry, Timeouts
 from .._protocol import Reply, Request, is_success, read_accepted, status_error
 from .._transport.calls import Call, Calls
+from .._transport.http import ExpectationIgnoredError
 from .._transport.session import Session
-from .._transport.source import OpenableSource
+from .._transport.source import CHUNK_BYTES, OpenableSource
 from .._transport.upload import Body, open_body
-from ..errors import JournalError, SubmitUncertainError, SymblError, TransportError, UnexpectedResponseError
+from ..errors import (
+    ClientStateError,
+    JournalError,
+    ResourceError,
+    SubmitUncertainError,
+    SymblError,
+    TransportError,
+    UnexpectedResponseError,
+)
 from ..models.submission import Accepted, Progress
 from .lanes import AppendLanes
 from .slots import JobSlots
 from .workload import workload
+
+_RESENDABLE = frozenset({408, *range(500, 600)})
+"""Statuses after which a submission may go out again; 5xx only if its body did not go out whole."""
+
+Start = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
+"""Starts a function in a task of the client."""
+
+
+@define(eq=False, repr=False)
+class _Delivery:
+    """What becomes of a submission in its own task, for the caller who waits for it."""
+
+    ended: anyio.Event = field(factory=lambda: anyio.Event())
+    record: JobRecord | None = None
+    error: Exception | None = None
+
+
+@define
+class _Tries:
+    """What was tried of one submission.
+
+    Attributes:
+        any: Whether something went out before.
+        counted: Attempts that count against the limit.
+        refusals: Answers 429.
+        renewed: Whether a token was renewed for it.
+    """
+
+    any: bool = False
+    counted: int = 0
+    refusals: int = 0
+    renewed: bool = False
 
 
 @define(eq=False, repr=False)
@@ -36,9 +82,12 @@ class Submitter:
     """The one way a submission leaves the client.
 
     Attributes:
+        uploads: Bodies under way; fewer for a while where this machine runs out of descriptors.
         record: Makes the shared record of an accepted job, of which it is told the kind and the length; handed
             in, as it belongs to a layer beside this one.
         calls: Where submissions under way are known.
+        start: Starts the task of a submission.
+        at_least_once: Send again what is uncertain, though that may make a second job.
     """
 
     session: Session
@@ -49,7 +98,15 @@ class Submitter:
     rng: random.Random
     record: Callable[[Accepted, str, float], JobRecord]
     calls: Calls
+    start: Start
+    at_least_once: bool = False
     _lanes: AppendLanes = field(init=False, factory=AppendLanes)
+    _most_uploads: float = field(init=False)
+    # Whether the server answers "Expect: 100-continue"; taken for granted until it does not.
+    _heeds_expectations: bool = field(init=False, default=True)
+
+    def __attrs_post_init__(self) -> None:
+        self._most_uploads = self.uploads.total_tokens
 
     async def submit(
         self,
@@ -61,6 +118,9 @@ class Submitter:
         call: Call | None = None,
     ) -> JobRecord:
         """Send *request* with the bytes of *source* and return the record of its job.
+
+        A caller who is cancelled ends the submission. Once the last bytes are out that would lose the ids, so then
+        they are waited for, ``GRACE`` seconds at most; nothing is sent meanwhile.
 
         Args:
             request: What to send.
@@ -79,46 +139,81 @@ class Submitter:
         call = call or Call()
         key = uuid.uuid4().hex if call.log is None else call.log.idempotency_key
         request = evolve(request, idempotency_key=key)
+        delivery = _Delivery()
+        self.start(partial(self._run, delivery, request, source, append_to, on_progress, call))
+        try:
+            await delivery.ended.wait()
+        except BaseException:
+            call.wind_up(self.session.clock, ClientStateError("its caller was cancelled"))
+            with anyio.CancelScope(shield=True):  # a second cancel of the task itself gets through and leaves at once
+                await delivery.ended.wait()
+            raise
+        if delivery.record is None:
+            try:
+                raise delivery.error or ClientStateError("the client was closed while this waited")
+            finally:
+                del delivery  # else its traceback holds it, and it its traceback
+        return delivery.record
+
+    async def _run(
+        self,
+        delivery: _Delivery,
+        request: Request,
+        source: OpenableSource,
+        append_to: str | None,
+        on_progress: Progress | None,
+        call: Call,
+    ) -> None:
+        """The task of a submission: whatever comes of it is left in *delivery*."""
         try:
             with self.calls.under_way(call):
                 async with self._lanes.turn(append_to):
-                    await self.slots.acquire()
-                    try:
-                        accepted, body, written = await self._deliver(request, source, on_progress, call)
-                    except BaseException:
-                        self.slots.release()
-                        raise
-                    kind, length = workload(request.operation, request.content_type, body.head, body.size)
-                    record = self.record(accepted, kind, length)
-                    self.slots.hold(record)
-                    if written is not None:
-                        try:
-                            await written
-                        except JournalError as error:
-                            ids = (accepted.job_id, accepted.conversation_id)
-                            raise JournalError(f"{error}; job {ids[0]} was accepted", accepted=(ids,)) from None
-                        crash_point("acked")
-                    call.in_doubt = False
-                    return record
-        except SymblError as error:
+                    delivery.record = await self._in_slot(request, source, on_progress, call)
+        except Exception as error:
+            delivery.error = error
             if call.in_doubt and not isinstance(error, SubmitUncertainError | JournalError):
                 why = "it was given up before an answer came" if error is call.reason else "no answer came, and then"
-                raise _uncertain(request, f"{why}: {error}", None) from None
+                delivery.error = _uncertain(request, f"{why}: {error}", None)
+        finally:
+            delivery.ended.set()
+
+    async def _in_slot(
+        self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
+    ) -> JobRecord:
+        """Deliver, and hand the job slot to the job that comes of it."""
+        await self.slots.acquire()
+        try:
+            accepted, body, written = await self._deliver(request, source, on_progress, call)
+        except BaseException:
+            self.slots.release()
             raise
+        call.in_doubt = False
+        kind, length = workload(request.operation, request.content_type, body.head, body.size)
+        record = self.record(accepted, kind, length)
+        self.slots.hold(record)
+        self.uploads.total_tokens = min(self._most_uploads, self.uploads.total_tokens + 1)
+        if written is not None:
+            try:
+                with anyio.CancelScope(shield=True):  # a moment, in which the ids would be lost
+                    await written
+            except JournalError as error:
+                ids = (accepted.job_id, accepted.conversation_id)
+                raise JournalError(f"{error}; job {ids[0]} was accepted", accepted=(ids,)) from None
+            crash_point("acked")
+        return record
 
     async def _deliver(
         self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
     ) -> tuple[Accepted, Body, Awaitable[None] | None]:
-        attempt = refusals = 0
-        renewed = False
+        tries = _Tries()
         # Once an attempt is in doubt, be it one of an earlier run, nothing but ids settles it.
         doubted = call.in_doubt
         doubt: SubmitUncertainError | None = None
         while True:
-            attempt += 1
             delay: float | None = None
+            tries.counted += 1
             try:
-                reply, token, body = await self._attempt(request, source, on_progress, call)
+                reply, token, body = await self._attempt(request, source, on_progress, call, repeats=tries.any)
                 if is_success(reply):
                     self.session.budget.earn()
                     accepted = self._accepted(request, reply)
@@ -126,50 +221,72 @@ class Submitter:
                     return accepted, body, None if call.log is None else call.log.accepted(accepted)
                 if body.released and not 400 <= reply.status < 500:
                     raise _uncertain(request, f"the server answered {reply.status}", reply)
+            except ExpectationIgnoredError:
+                self._heeds_expectations = False
+                tries.counted -= 1
+                continue
             except TransportError as error:
-                if not error.transient or not source.replayable or not self._again(attempt):
+                if isinstance(error, ResourceError):
+                    self.uploads.total_tokens = max(1, self.uploads.total_tokens - 1)
+                if not error.transient or not source.replayable or not self._again(tries, call):
                     raise doubt or error from None
             except SubmitUncertainError as error:
                 # A repeat under the same key is no second job, so sending it again makes sure.
                 doubt = error
-                if not self.session.is_idempotent or not source.replayable or not self._again(attempt):
+                may_repeat = self.session.is_idempotent or self.at_least_once
+                if not may_repeat or not source.replayable or not self._again(tries, call):
                     raise
             else:
                 call.in_doubt = doubted or doubt is not None
-                if reply.status == 401 and not renewed and token is not None:
-                    renewed = True
-                    if source.replayable and await self.session.tokens.replace(token) is not None:
-                        attempt -= 1
-                        continue
-                problem = status_error(request, reply)
-                delay = retry_after(reply.headers, self.retry)
-                if reply.status == 429 and source.replayable:
-                    refusals += 1
-                    wait = pause(self.retry, refusals, self.rng)
-                    patience = (pause_ceiling(self.retry, refusals) + wait) / 2
-                    await self.slots.refused(wait if delay is None else delay, patience, asked=delay or 0.0)
-                    attempt -= 1
+                if call.log is not None and not call.in_doubt:
+                    call.log.refused()
+                if source.replayable and not call.ending and await self._overcome(reply, token, tries):
+                    tries.counted -= 1
                     continue
-                resendable = reply.status == 408 or reply.status >= 500
-                if not resendable or not source.replayable or not self._again(attempt):
-                    raise doubt or problem
-            await sleep(self.session.clock, pause(self.retry, attempt, self.rng) if delay is None else delay)
+                if reply.status not in _RESENDABLE or not source.replayable or not self._again(tries, call):
+                    raise doubt or status_error(request, reply)
+                delay = retry_after(reply.headers, self.retry)
+            tries.any = True
+            await sleep(self.session.clock, pause(self.retry, tries.counted, self.rng) if delay is None else delay)
+
+    async def _overcome(self, reply: Reply, token: str | None, tries: _Tries) -> bool:
+        """Do what a refusal asks for; tells whether the submission may go out again, as if it had not been refused."""
+        tries.any = True
+        if reply.status == 401 and not tries.renewed and token is not None:
+            tries.renewed = True
+            return await self.session.tokens.replace(token) is not None
+        if reply.status == 417 and self._heeds_expectations:
+            self._heeds_expectations = False
+            return True
+        if reply.status == 429:
+            tries.refusals += 1
+            wait, asked = pause(self.retry, tries.refusals, self.rng), retry_after(reply.headers, self.retry)
+            patience = (pause_ceiling(self.retry, tries.refusals) + wait) / 2
+            await self.slots.refused(wait if asked is None else asked, patience, asked=asked or 0.0)
+            return True
+        return False
 
     async def _attempt(
-        self, request: Request, source: OpenableSource, on_progress: Progress | None, call: Call
+        self,
+        request: Request,
+        source: OpenableSource,
+        on_progress: Progress | None,
+        call: Call,
+        *,
+        repeats: bool,
     ) -> tuple[Reply, str | None, Body]:
-        """Send it once, inside an upload slot; the source is open for just as long."""
+        """Send it once, inside an upload slot; the source is open for just as long.
+
+        A repeat may well be refused or cut again, and a status that comes while the body goes out can be lost with the
+        connection. So a repeat of more than a chunk asks the server first (``Expect: 100-continue``).
+        """
 
         async def mark() -> None:
-            # First of all: whoever wants to give the call up from now on has to wait for what comes of it.
-            doubted, call.in_doubt = call.in_doubt, True
             if call.log is not None:
-                try:
-                    await call.log.committing()
-                except JournalError:
-                    call.in_doubt = doubted
-                    raise
+                await call.log.committing()
                 crash_point("commit_marked")
+            # From here to the last chunk there is no await: whoever ends the call before this, ends what was not sent.
+            call.in_doubt = call.committed = True
 
         async with (
             self.uploads,
@@ -178,12 +295,16 @@ class Submitter:
             if call.log is not None and not call.in_doubt:
                 await call.log.uploading()
                 crash_point("uploading_marked")
+            if repeats and self._heeds_expectations and body.size > CHUNK_BYTES:
+                request = evolve(request, expects_continue=True)
             try:
                 reply, token = await self.session.attempt(request, body=body)
             except TransportError as error:
                 if body.released:
                     raise _uncertain(request, str(error), None) from None
                 raise
+            finally:
+                call.committed = False
             crash_point("status_read")
             return reply, token, body
 
@@ -193,8 +314,8 @@ class Submitter:
         except UnexpectedResponseError as error:
             raise _uncertain(request, str(error), reply) from None
 
-    def _again(self, attempt: int) -> bool:
-        return attempt < self.retry.attempts and self.session.budget.spend()
+    def _again(self, tries: _Tries, call: Call) -> bool:
+        return not call.ending and tries.counted < self.retry.attempts and self.session.budget.spend()
 
 
 def _uncertain(request: Request, why: str, reply: Reply | None) -> SymblError:

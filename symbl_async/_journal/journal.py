@@ -47,8 +47,17 @@ class JournalEntry:
         await self.write(RowState.UPLOADING)
 
     async def committing(self) -> None:
-        """The last bytes are about to be sent."""
-        await self.write(RowState.COMMITTING)
+        """The last bytes are about to be sent; if it is cancelled they are not, and the row is put back."""
+        before = self.row
+        try:
+            await self.write(RowState.COMMITTING)
+        except BaseException:
+            self._put(before)
+            raise
+
+    def refused(self) -> None:
+        """The server made no job of it."""
+        self._put(evolve(self.row, state=RowState.PLANNED))
 
     def accepted(self, accepted: Accepted) -> Awaitable[None]:
         """The server answered with ids."""

@@ -117,6 +117,7 @@ class Store:
 
     def _call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
+        future.add_done_callback(_look)
         if self._broken is not None:
             future.set_exception(self._broken)
         else:
@@ -197,6 +198,12 @@ class Store:
     def _on_loop(self, callback: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(callback)
+
+
+def _look(future: asyncio.Future[Any]) -> None:
+    """Take note of a failure that nobody may wait for: the next write meets it too."""
+    if not future.cancelled():
+        future.exception()
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import errno
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 from attrs import define, field
@@ -20,6 +20,9 @@ from .._policy.settings import Timeouts
 from .._protocol import Reply, Request
 from ..errors import ClientStateError, ConnectError, RequestTimeoutError, ResourceError, SymblError, TransportError
 from .upload import Body, BodyPayload
+
+_CONTINUE = 1.0
+"""Seconds that a server gets to ask for a body that waits for it; many never do."""
 
 ConnectorFactory = Callable[[], aiohttp.BaseConnector]
 
@@ -36,6 +39,7 @@ class Transport(Protocol):
             body: The bytes that ride on a file submission.
 
         Raises:
+            ExpectationIgnoredError: The body was to wait until the server asks for it, and the server does not.
             TransportError: No answer was had.
             SymblError: What *body* raised while it was read.
         """
@@ -44,6 +48,36 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close every connection; harmless when repeated."""
         ...
+
+
+class ExpectationIgnoredError(TransportError):
+    """The server answered nothing to ``Expect: 100-continue``; no byte of the body was read."""
+
+
+@define(eq=False, repr=False)
+class _Expectation:
+    """A body that waits until the server asks for it.
+
+    Attributes:
+        body: The body, consumed from the moment it is asked for.
+        since: Instant on the loop's clock when the server had been told.
+        answered: Whether it answered otherwise.
+    """
+
+    body: BodyPayload
+    since: float | None = None
+    answered: bool = False
+
+    def ignored(self, now: float) -> bool:
+        """Tell whether the server has had its time."""
+        return not (self.answered or self.body.consumed or self.since is None) and now - self.since >= _CONTINUE
+
+
+async def _told(session: aiohttp.ClientSession, context: Any, params: aiohttp.TraceRequestHeadersSentParams) -> None:
+    """Trace hook: the head of a request is out."""
+    expectation = context.trace_request_ctx
+    if expectation is not None:
+        expectation.since = asyncio.get_running_loop().time()
 
 
 class _CutError(Exception):
@@ -91,14 +125,17 @@ class HttpTransport:
         if request.idempotency_key:
             headers["Idempotency-Key"] = request.idempotency_key
         data: BodyPayload | bytes | None = request.body
+        expectation: _Expectation | None = None
         if body is not None:
             data = BodyPayload(body, request.content_type)
+            if request.expects_continue:
+                expectation = _Expectation(data)
         url = URL(self.base_url + request.path + (f"?{request.query}" if request.query else ""), encoded=True)
         limit = self.timeouts.reply + self.timeouts.connect + request.wait
         try:
             async with (
                 # Not aiohttp's total: that one can swallow a cancel from outside which lands in the same tick.
-                asyncio.timeout(limit) if body is None else self._deadline(limit, body),
+                asyncio.timeout(limit) if body is None else self._deadline(limit, body, expectation),
                 session.request(
                     request.method,
                     url,
@@ -106,8 +143,12 @@ class HttpTransport:
                     headers=headers,
                     allow_redirects=False,
                     proxy=self.proxy,
+                    expect100=expectation is not None,
+                    trace_request_ctx=expectation,
                 ) as response,
             ):
+                if expectation is not None:
+                    expectation.answered = True
                 content = await _read_capped(response, request.max_reply_bytes)
                 names = {name.lower(): value for name, value in response.headers.items()}
                 return Reply(response.status, names, content)
@@ -115,6 +156,8 @@ class HttpTransport:
             raise
         except (aiohttp.ClientError, _CutError, OSError, ValueError, EOFError) as error:
             problem = _our_error(request, error)
+        if expectation is not None and expectation.ignored(asyncio.get_running_loop().time()):
+            problem = ExpectationIgnoredError(f"{request.method} {request.path}: the server ignores Expect")
         # What failed on our side while sending comes back from aiohttp as a broken connection.
         failure = problem if body is None or body.failure is None else body.failure
         # Outside of the `except`, so that aiohttp's error does not hang on ours as its context either.
@@ -142,11 +185,12 @@ class HttpTransport:
                     total=None, connect=self.timeouts.connect, sock_connect=self.timeouts.connect
                 ),
                 middlewares=(_one_request,),
+                trace_configs=[_tracing()] if submits else None,
             )
         return self._sessions[submits]
 
     @contextlib.asynccontextmanager
-    async def _deadline(self, limit: float, body: Body) -> AsyncIterator[None]:
+    async def _deadline(self, limit: float, body: Body, expectation: _Expectation | None) -> AsyncIterator[None]:
         """End an upload that gives no answer *limit* seconds after nothing is left to send; before, while it moves."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(None) as deadline:
@@ -159,16 +203,23 @@ class HttpTransport:
                 if body.sent != sent:
                     sent, moved_at = body.sent, now
                 allowed = limit if body.sent >= body.size else self.timeouts.stall + limit
-                if now - moved_at >= allowed:
+                if now - moved_at >= allowed or (expectation is not None and expectation.ignored(now)):
                     deadline.reschedule(now)
                 else:
-                    timer = loop.call_later(min(1.0, allowed - (now - moved_at)), watch)
+                    longest = 1.0 if expectation is None else _CONTINUE / 10
+                    timer = loop.call_later(min(longest, allowed - (now - moved_at)), watch)
 
             timer = loop.call_soon(watch)
             try:
                 yield
             finally:
                 timer.cancel()
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(_told)
+    return config
 
 
 def _connector(submits: bool) -> aiohttp.TCPConnector:
