@@ -19,6 +19,7 @@ CrashPoint = Literal[
     "result_stored",
     "checkpoint",
     "resume_opened",
+    "reconcile_sent",
 ]
 
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)

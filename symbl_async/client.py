@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     import anyio.abc
     from _typeshed import StrPath
 
-    from ._batches.batch import Batch, OnUncertain
+    from ._batches.batch import Batch
+    from ._batches.intake import OnUncertain
     from ._batches.outcome import Outcome
     from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
@@ -485,15 +486,18 @@ class SymblClient:
             fetch: Results to read for each completed job, such as ``("messages", "topics")``.
             job_timeout: Seconds from acceptance after which a job counts as late.
             timeout: Seconds after which the batch as a whole ends; jobs under way count as late.
-            on_uncertain: What becomes of an input that an earlier run sent without a usable answer: ``keep`` leaves it
-                uncertain unless the server knows repeats, ``resubmit`` sends it again, which may make a second job.
+            on_uncertain: What becomes of an input that was sent without a usable answer, where the server does not know
+                repeats: ``keep`` leaves it uncertain; ``resubmit`` sends it again in a later run, which may make a
+                second job; ``reconcile`` puts a mark into the name of each new conversation and looks for it: what is
+                found is taken, what is not found a minute after it was sent is sent again (appends stay uncertain).
             params: For all paths, URLs and messages; submissions carry their own.
 
         Raises:
             InvalidInputError: A name cannot be fetched or a timeout is not positive.
             JournalError: From entering and iterating: the journal cannot be used; nothing more is sent.
         """
-        from ._batches.batch import Batch, Desk
+        from ._batches.batch import Batch
+        from ._batches.intake import Desk
 
         return Batch(
             self,

@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import anyio.abc
-from attrs import define, frozen
+from attrs import evolve
 
 from .._crash import crash_point
 from .._iterate import each
 from .._jobs.handle import JobHandle, failure_text
 from .._jobs.watcher import JobWatcher
-from .._journal.journal import Journal, JournalEntry, open_journal
+from .._journal.journal import JournalEntry, open_journal
 from .._journal.rows import OVER, Row, RowState
-from .._media import make_submission
+from .._policy.clock import sleep
 from .._policy.settings import check_timeout
 from .._transport.calls import Call
-from ..conversations import check_fetch
+from ..conversations import Conversation, check_fetch
 from ..errors import (
     AuthenticationError,
     ClientStateError,
     InvalidInputError,
     JobFailedError,
     JobLostError,
+    JobTimeoutError,
     JournalError,
+    NotFoundError,
     RequestTimeoutError,
     SubmitUncertainError,
     SymblError,
 )
 from ..models._parameters import check_params
 from ..models.job import Job, JobStatus
-from ..models.submission import Submission, TextSubmission
-from .inputs import input_key, input_place, journal_key, source_name
+from .inputs import source_name
+from .intake import Desk, Intake, Item, OnUncertain
 from .outcome import BatchReport, Outcome, OutcomeState, state_of
+from .reconcile import until_read
 
 if TYPE_CHECKING:
     from _typeshed import StrPath
 
     from ..client import SymblClient
 
+logger = logging.getLogger("symbl_async")
+
 _END: Any = object()
 
 _OF_UPLOADS = frozenset({"content_type", "on_progress"})
-
-OnUncertain = Literal["keep", "resubmit"]
 
 _ENDS = {
     OutcomeState.COMPLETED: RowState.COMPLETED,
@@ -65,36 +60,11 @@ _ENDS = {
     OutcomeState.LOST: RowState.LOST,
 }
 
+_PATIENCE = 3600.0
+"""Seconds for which a conversation whose job is not known may have nothing to read, without a ``job_timeout``."""
+
 _READY = 16
 """Outcomes that may wait for the consumer beyond the jobs under way."""
-
-
-@frozen(eq=False, repr=False)
-class Desk:
-    """What a batch asks of its client, beyond what everybody may.
-
-    Attributes:
-        identity: Returns what tells the client's server from others.
-        start: Runs a function in a task of the client.
-        submit: Submits, as a call that may be given up.
-        take_up: Returns the handle of a job that was submitted earlier, and lets it hold a slot.
-        is_idempotent: Tells whether the server knows a repeat by its key.
-    """
-
-    identity: Callable[[], str]
-    start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
-    submit: Callable[[Submission, Call], Awaitable[JobHandle]]
-    take_up: Callable[[str, str | None], JobHandle]
-    is_idempotent: Callable[[], Awaitable[bool]]
-
-
-@define(eq=False, repr=False)
-class _Item:
-    source: Any
-    index: int
-    started_at: float
-    handle: JobHandle | None = None
-    entry: JournalEntry | None = None
 
 
 class Batch:
@@ -129,13 +99,12 @@ class Batch:
         if isinstance(sources, str | bytes):
             raise InvalidInputError("sources is a list; put a single input into one: [source]")
         check_params("media", {name: value for name, value in params.items() if name not in _OF_UPLOADS})
-        self._params = params
-        if on_uncertain not in ("keep", "resubmit"):
-            raise InvalidInputError(f"on_uncertain must be 'keep' or 'resubmit', not {on_uncertain!r}")
+        if on_uncertain not in ("keep", "reconcile", "resubmit"):
+            raise InvalidInputError(f"on_uncertain must be 'keep', 'reconcile' or 'resubmit', not {on_uncertain!r}")
+        if on_uncertain == "reconcile" and journal is None:
+            raise InvalidInputError("on_uncertain='reconcile' needs a journal: it holds what to look for")
         self._desk = desk
         self._journal_path = None if journal is None else Path(journal)
-        self._on_uncertain = on_uncertain
-        self._journal: Journal | None = None
         self._files = AsyncExitStack()
         # Ends that are written down once the consumer has dealt with their outcomes.
         self._unsettled: dict[int, tuple[JournalEntry, RowState]] = {}
@@ -143,9 +112,7 @@ class Batch:
         self._draining = self._fed = False
         self._clock = client.jobs.scheduler.clock
         self._watcher = JobWatcher(client, keep_open=True)
-        self._items: dict[str, list[_Item]] = {}
-        self._seen: set[bytes] = set()
-        self._keys = anyio.Lock()
+        self._items: dict[str, list[Item]] = {}
         # What the end of the batch's time has to give up: submissions and readings under way.
         self._calls: set[Call] = set()
         self._feeding = anyio.CancelScope()
@@ -161,6 +128,7 @@ class Batch:
         self._submissions = anyio.Semaphore(client.max_uploads + 1)
         self._readers = anyio.Semaphore(client.max_uploads)
         self.report = BatchReport()
+        self._intake = Intake(client, desk, params, on_uncertain, self._clock, self.report)
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -170,8 +138,8 @@ class Batch:
         if self._journal_path is not None:
             try:
                 journal = open_journal(self._journal_path, self._desk.identity())
-                self._journal = await self._files.enter_async_context(journal)
-                for row in await self._journal.submitted():
+                self._intake.journal = await self._files.enter_async_context(journal)
+                for row in await self._intake.journal.submitted():
                     self._desk.take_up(row.job_id or "", row.conversation_id)
             except BaseException:
                 await self.aclose()  # nobody will leave a block that was not entered
@@ -274,73 +242,95 @@ class Batch:
                         source = await anext(sources, _END)
                         if source is _END:
                             return
-                        item = _Item(source, self.report.inputs, self._clock.time())
+                        item = Item(source, self.report.inputs, self._clock.time())
                         self.report.inputs += 1
                         group.start_soon(self._submit, item)
         except Exception as error:
             self._problem = error
 
-    async def _submit(self, item: _Item) -> None:
+    async def _submit(self, item: Item) -> None:
+        """Bring an input on its way; it has a place among the submissions, which it gives back once it was sent."""
+        problem = await self._hand_in(item)
+        if isinstance(problem, SubmitUncertainError) and self._intake.can_look_for(item):
+            problem = await self._reconcile(item, problem)
+        if problem is not None:
+            await self._tell_problem(item, problem)
+        elif item.handle is not None:
+            await self._watch(item, item.handle)
+        elif item.conversation is not None:
+            await self._follow(item, item.conversation)
+        elif item.entry is not None:
+            await self._tell_earlier(item, item.entry.row)
+
+    async def _hand_in(self, item: Item, *, absent: bool = False) -> SymblError | None:
         call = Call()
         try:
             with self._may_be_given_up(call):
-                item.handle = await self._hand_in(item, call)
-        except JournalError as error:
-            self._stop(error)
-            return
+                await self._intake.hand_in(item, call, absent=absent)
         except SymblError as error:
-            if isinstance(error, AuthenticationError) and error.status == 401:
-                await self._turn_back(item, error)
-                return
-            problem = error
+            return error
         except Exception as error:  # raised by the input itself, which may be any iterable or file
             problem = InvalidInputError(f"{source_name(item.source)} cannot be used: {str(error) or repr(error)}")
             problem.__cause__ = error
+            return problem
         finally:
             self._submissions.release()
-        if item.handle is None:
-            if item.entry is not None and item.entry.row.state in OVER:
-                await self._tell_earlier(item, item.entry.row)
-            else:
-                await self._tell_problem(item, problem)
-            return
+        return None
+
+    async def _reconcile(self, item: Item, doubt: SubmitUncertainError) -> SymblError | None:
+        """Look for an input in doubt: now, and once it would be there for sure; what is not there is sent again."""
+        assert item.entry is not None  # noqa: S101 - it can be looked for
+        call = Call()
+        try:
+            with self._may_be_given_up(call), call.running():
+                await item.entry.write(RowState.UNCERTAIN if item.sent else item.entry.row.state, str(doubt))
+                if await self._intake.look_for(item):
+                    return None
+                await sleep(self._clock, self._intake.settles_in(item))
+                if await self._intake.look_for(item):
+                    return None
+        except SymblError as error:
+            if isinstance(error, JournalError) or error is call.reason:
+                return error
+            return SubmitUncertainError(f"{doubt} It could not be looked for there: {error}")
+        await self._submissions.acquire()
+        return await self._hand_in(item, absent=True)
+
+    async def _watch(self, item: Item, handle: JobHandle) -> None:
         self.report.submitted += 1
-        items = self._items.setdefault(item.handle.id, [])
+        items = self._items.setdefault(handle.id, [])
         items.append(item)
-        if len(items) == 1 and not self._draining:
-            self._watcher.add(item.handle, timeout=self._job_timeout)
+        if len(items) > 1:
+            names = " and ".join(source_name(other.source) for other in items)
+            logger.warning("the server gave the same job %s to %s; they share its outcome", handle.id, names)
+        elif not self._draining:
+            self._watcher.add(handle, timeout=self._job_timeout)
         if self._late:
             self._watcher.expire(self._timeout or 0.0)
 
-    async def _hand_in(self, item: _Item, call: Call) -> JobHandle | None:
-        """Submit an input, or take up the job that an earlier run got for it; ``None`` if that run saw its end."""
-        if self._journal is None:
-            await self._check_new(item.source)
-            return await self._desk.submit(self._counting(await make_submission(item.source, self._params)), call)
-        submission = await make_submission(item.source, self._params)
-        async with self._keys:
-            key, fingerprint = await anyio.to_thread.run_sync(journal_key, item.source, submission, self._params)
-            self._check_first(bytes.fromhex(key), item.source)
-        entry = item.entry = await self._journal.begin(key, source_name(item.source), fingerprint)
-        row = entry.row
-        if row.state in OVER:
-            return None
-        if row.job_id is not None:
-            return self._desk.take_up(row.job_id, row.conversation_id)
-        if entry.in_doubt and not await self._may_resubmit(entry):
-            raise SubmitUncertainError(
-                f"{row.source} was sent by an earlier run, and no usable answer came. The job may or may not exist: "
-                "look for the conversation at the server; on_uncertain='resubmit' sends it again"
-            )
-        call.log, call.in_doubt = entry, entry.in_doubt
-        return await self._desk.submit(self._counting(submission), call)
+    async def _follow(self, item: Item, conversation: Conversation) -> None:
+        """Wait for the end of a job that is not known, by its conversation."""
+        self.report.submitted += 1
+        job = Job("", JobStatus.IN_PROGRESS, conversation.id)
+        seconds = self._job_timeout or _PATIENCE
+        late = JobTimeoutError(f"conversation {conversation.id} has nothing to read after {seconds:g} s", job=job)
+        call = Call()
+        timer = self._clock.call_at(self._clock.time() + seconds, lambda: call.give_up(late))
+        try:
+            with self._may_be_given_up(call), call.running():
+                await until_read(conversation, self._clock)
+        except SymblError as error:
+            if not (self._draining and isinstance(error, ClientStateError)):
+                gone = OutcomeState.LOST if isinstance(error, NotFoundError) else OutcomeState.UNREAD
+                state = OutcomeState.LATE if isinstance(error, TimeoutError) else gone
+                await self._deliver(item, state, conversation=conversation, error=error)
+            return
+        finally:
+            timer.cancel()
+        await self._readers.acquire()
+        await self._finish(item, evolve(job, status=JobStatus.COMPLETED))
 
-    async def _may_resubmit(self, entry: JournalEntry) -> bool:
-        if self._on_uncertain == "resubmit" or self._client.delivery == "at_least_once":
-            return True
-        return entry.key_is_remembered and await self._desk.is_idempotent()
-
-    async def _tell_earlier(self, item: _Item, row: Row) -> None:
+    async def _tell_earlier(self, item: Item, row: Row) -> None:
         """Tell what an earlier run saw."""
         conversation = None if row.conversation_id is None else self._client.conversation(row.conversation_id)
         status = JobStatus.COMPLETED if row.state is RowState.COMPLETED else JobStatus.FAILED
@@ -356,27 +346,25 @@ class Batch:
             failed = JobFailedError(text, job=job)
             await self._deliver(item, OutcomeState.FAILED, job=job, conversation=conversation, error=failed)
 
-    async def _tell_problem(self, item: _Item, problem: SymblError) -> None:
+    async def _tell_problem(self, item: Item, problem: SymblError) -> None:
         if self._draining and isinstance(problem, ClientStateError):
             return  # it was not sent; a later run takes it up
+        if isinstance(problem, JournalError):
+            self._stop(problem)
+            return
+        # Refused credentials are refused for every other input too: nothing is wrong with this one.
+        turned_back = isinstance(problem, AuthenticationError) and problem.status == 401
         state = state_of(problem)
         if item.entry is not None and not (item.entry.in_doubt and state is not OutcomeState.UNCERTAIN):
             try:
-                await item.entry.write(RowState(state.value), str(problem))
+                await item.entry.write(RowState.PLANNED if turned_back else RowState(state.value), str(problem))
             except JournalError as error:
                 self._stop(error)
                 return
-        await self._deliver(item, state, error=problem)
-
-    async def _turn_back(self, item: _Item, error: AuthenticationError) -> None:
-        """The credentials were refused, as they will be for every other input: nothing is wrong with this one."""
-        if item.entry is not None and not item.entry.in_doubt:
-            try:
-                await item.entry.write(RowState.PLANNED, str(error))
-            except JournalError as broken:
-                self._stop(broken)
-                return
-        self._stop(error)
+        if isinstance(problem, AuthenticationError) and turned_back:
+            self._stop(problem)
+        else:
+            await self._deliver(item, state, error=problem)
 
     def _stop(self, error: JournalError | AuthenticationError) -> None:
         """Nothing more can be sent; of a journal that cannot be written, tell the ids of what is not in it."""
@@ -391,7 +379,7 @@ class Batch:
         outcome, self._handed_out = self._handed_out, None
         entry, state = self._unsettled.pop(-1 if outcome is None else outcome.index, (None, None))
         if outcome is not None and entry is not None and state is not None:
-            await entry.write(state, "" if outcome.error is None else str(outcome.error))
+            await entry.write(state, entry.row.note if outcome.error is None else str(outcome.error))
             crash_point("result_stored")
 
     @contextmanager
@@ -414,7 +402,7 @@ class Batch:
                 await self._readers.acquire()
                 group.start_soon(self._finish, item, job)
 
-    async def _finish(self, item: _Item, job: Job) -> None:
+    async def _finish(self, item: Item, job: Job) -> None:
         try:
             state, results = OutcomeState.COMPLETED, {}
             error: SymblError | None = None
@@ -433,9 +421,10 @@ class Batch:
                     state, error = OutcomeState.UNREAD, problem
         finally:
             self._readers.release()
-        await self._deliver(item, state, job=job, conversation=conversation, results=results, error=error)
+        known = job if job.id else None
+        await self._deliver(item, state, job=known, conversation=conversation, results=results, error=error)
 
-    async def _deliver(self, item: _Item, state: OutcomeState, **facts: Any) -> None:
+    async def _deliver(self, item: Item, state: OutcomeState, **facts: Any) -> None:
         seconds = self._clock.time() - item.started_at
         outcome = Outcome(item.source, item.index, state, seconds=seconds, **facts)
         self.report.states[state] += 1
@@ -456,33 +445,6 @@ class Batch:
         for call in list(self._calls):
             call.give_up(self._too_late())
         self._watcher.expire(self._timeout or 0.0)
-
-    async def _check_new(self, source: Any) -> None:
-        place = input_place(source)
-        if place is None:
-            return
-        async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
-            self._check_first(await anyio.to_thread.run_sync(input_key, *place), source)
-
-    def _check_first(self, key: bytes, source: Any) -> None:
-        if key in self._seen:
-            raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
-        self._seen.add(key)
-
-    def _counting(self, submission: Submission) -> Submission:
-        """Count the bytes of an upload into the report, beside what the caller wants to know."""
-        if isinstance(submission, TextSubmission) or submission.source is None:
-            return submission
-        before, told = 0, submission.on_progress
-
-        def count(sent: int, total: int) -> None:
-            nonlocal before
-            self.report.bytes_sent += max(0, sent - before)
-            before = sent
-            if told is not None:
-                told(sent, total)
-
-        return submission.with_progress(count)
 
 
 def _single(error: BaseException) -> BaseException:

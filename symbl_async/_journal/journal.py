@@ -16,6 +16,8 @@ from ..models.submission import Accepted
 from .rows import IN_DOUBT, NEVER_SENT, Row, RowState
 from .store import Store
 
+_CHANGED = "its file changed after it was submitted"
+
 _REMEMBERED = timedelta(hours=23)
 """How long a repeat under the same key is sure to be known as one: servers that offer it remember a day at least."""
 
@@ -38,9 +40,23 @@ class JournalEntry:
         return self.row.state in IN_DOUBT
 
     @property
+    def sent_at(self) -> datetime:
+        """When what is in doubt was first sent."""
+        return datetime.fromisoformat(self.row.sent_at)
+
+    @property
+    def changed_at(self) -> datetime:
+        """When the row was written last."""
+        return datetime.fromisoformat(self.row.changed_at)
+
+    @property
     def key_is_remembered(self) -> bool:
-        """Whether a server that honours keys still knows this one."""
-        return datetime.now(UTC) - datetime.fromisoformat(self.row.changed_at) < _REMEMBERED
+        """Whether a server that honours keys still knows this one, which it first saw no earlier than it was sent."""
+        return datetime.now(UTC) - self.sent_at < _REMEMBERED
+
+    def bear(self, mark: str) -> None:
+        """Note by what the conversation can be found; written with the next step."""
+        self.row = evolve(self.row, mark=mark)
 
     async def uploading(self) -> None:
         """An attempt is about to be sent."""
@@ -49,8 +65,9 @@ class JournalEntry:
     async def committing(self) -> None:
         """The last bytes are about to be sent; if it is cancelled they are not, and the row is put back."""
         before = self.row
+        sent_at = before.sent_at if self.in_doubt else _now()
         try:
-            await self.write(RowState.COMMITTING)
+            await self._put(evolve(before, state=RowState.COMMITTING, sent_at=sent_at, note=""))
         except BaseException:
             self._put(before)
             raise
@@ -70,6 +87,10 @@ class JournalEntry:
                 note="",
             )
         )
+
+    async def adopt(self, conversation_id: str, note: str) -> None:
+        """Its conversation was found."""
+        await self._put(evolve(self.row, state=RowState.ADOPTED, conversation_id=conversation_id, note=note))
 
     async def write(self, state: RowState, note: str = "") -> None:
         """Set the state, and return once that is on the disk."""
@@ -103,6 +124,9 @@ class Journal:
             row = Row(key, source, RowState.PLANNED, fingerprint, idempotency_key=uuid.uuid4().hex, changed_at=_now())
             await self._store.put(row)
             crash_point("row_added")
+        elif changed and not row.note.startswith(_CHANGED):
+            row = evolve(row, note=f"{_CHANGED}; {row.note}" if row.note else _CHANGED)
+            await self._store.put(row)
         return JournalEntry(self._store, row)
 
     async def submitted(self) -> list[Row]:

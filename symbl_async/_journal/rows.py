@@ -18,6 +18,8 @@ class RowState(StrEnum):
     """The last bytes may go out: from here on the server may have a job."""
     SUBMITTED = "submitted"
     """The server answered with ids."""
+    ADOPTED = "adopted"
+    """Its answer was lost and its conversation found by the mark in its name; nobody knows the job."""
     COMPLETED = "completed"
     """The job completed and whoever ran the batch had its outcome."""
     FAILED = "failed"
@@ -56,6 +58,8 @@ class Row:
         job_id: The job, once there is one.
         conversation_id: Its conversation.
         idempotency_key: Sent with every attempt to servers that honour it.
+        mark: What its conversation can be found by, once it was sent so.
+        sent_at: When its last bytes were first let go in such a way that a job may exist, ISO 8601 in UTC.
         note: What went wrong last.
         changed_at: When the row was written last, ISO 8601 in UTC.
     """
@@ -67,5 +71,7 @@ class Row:
     job_id: str | None = None
     conversation_id: str | None = None
     idempotency_key: str = field(default="", repr=False)
+    mark: str = ""
+    sent_at: str = ""
     note: str = ""
     changed_at: str = ""

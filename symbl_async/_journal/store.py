@@ -45,6 +45,8 @@ _SCHEMA = (
         job_id TEXT,
         conversation_id TEXT,
         idempotency_key TEXT NOT NULL,
+        mark TEXT NOT NULL,
+        sent_at TEXT NOT NULL,
         note TEXT NOT NULL,
         changed_at TEXT NOT NULL
     ) STRICT, WITHOUT ROWID
@@ -102,7 +104,7 @@ class Store:
         return self._call(read)
 
     def in_state(self, state: RowState) -> asyncio.Future[list[Row]]:
-        """Read the rows in one state."""
+        """Read the rows in *state*."""
 
         def read(connection: sqlite3.Connection) -> list[Row]:
             return [_row(found) for found in connection.execute(f"{_SELECT} WHERE state = ?", (state,))]

@@ -16,6 +16,7 @@ _ADVICE = {
     RowState.UPLOADING: "cut off while they were sent, so no job exists; a rerun sends them again",
     RowState.COMMITTING: "sent, and the run ended before an answer came: a job may exist",
     RowState.SUBMITTED: "have a job; a rerun waits for it",
+    RowState.ADOPTED: "found at the server by the mark in their names; a rerun waits until they can be read",
     RowState.COMPLETED: "done; a rerun skips them",
     RowState.FAILED: "the service could not process them; a rerun does not send them again",
     RowState.LOST: "the service does not know their jobs any more; a rerun does not send them again",
@@ -45,7 +46,8 @@ async def journal(file: Path) -> int:
     if any(counts[state] for state in IN_DOUBT):
         sys.stderr.write(
             "Look for the uncertain ones at the server (client.conversations.list()). A rerun sends them again only "
-            "with --on-uncertain resubmit, or where the server knows repeats by their key\n"
+            "with --on-uncertain resubmit, or where the server knows repeats by their key. Those that were sent with "
+            "--on-uncertain reconcile are looked for by a rerun with it\n"
         )
     return 1 if any(counts[state] for state in IN_DOUBT) else 0
 

@@ -38,7 +38,8 @@ async def process(
         Path | None, Parameter(help="File to write each step down in; a rerun goes on from there.")
     ] = None,
     on_uncertain: Annotated[
-        Literal["keep", "resubmit"], Parameter(help="What to do about inputs that may or may not have been submitted.")
+        Literal["keep", "reconcile", "resubmit"],
+        Parameter(help="What to do about inputs that may or may not have been submitted."),
     ] = "keep",
     quiet: Annotated[bool, Parameter(negative=(), help="No progress on stderr.")] = False,
 ) -> int:

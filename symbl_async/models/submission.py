@@ -137,6 +137,10 @@ class TextSubmission:
         """Return the same submission as an append to *conversation_id*."""
         return _changed(self, append_to=check_conversation_id(conversation_id))
 
+    def named(self, name: str) -> Self:
+        """Return the same submission with another name for its conversation."""
+        return _changed(self, params={**self.params, "name": name})
+
 
 @frozen(init=False)
 class _MediaSubmission:
@@ -165,6 +169,10 @@ class _MediaSubmission:
     def appended_to(self, conversation_id: str) -> Self:
         """Return the same submission as an append to *conversation_id*."""
         return _changed(self, append_to=check_conversation_id(conversation_id))
+
+    def named(self, name: str) -> Self:
+        """Return the same submission with another name for its conversation."""
+        return _changed(self, params={**self.params, "name": name})
 
     def with_progress(self, on_progress: Progress) -> Self:
         """Return the same submission with another *on_progress*."""

@@ -216,8 +216,8 @@ async def test_cancel_while_the_mark_is_written_sends_nothing(tmp_path: Path) ->
                     await anyio.sleep_forever()
 
             group.start_soon(run)
-            await until(lambda: batch._journal is not None)
-            store = batch._journal._store
+            await until(lambda: batch._intake.journal is not None)
+            store = batch._intake.journal._store
             put = store.put
 
             def cancelled(row: Any) -> Any:
