@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from .._policy.clock import Clock, sleep
 from .._policy.retry import RETRYABLE_READ, RetryBudget, pause, retry_after
@@ -17,6 +17,9 @@ from .token import Secret, TokenCache
 from .upload import Body
 
 _IDEMPOTENCY = "idempotency-key"
+
+_LONG_UPLOAD = 10.0
+"""Seconds from which an upload tells how fast others will be."""
 
 
 @define(eq=False, repr=False)
@@ -39,6 +42,8 @@ class Session:
     tokens: TokenCache
     budget: RetryBudget
     extensions: frozenset[str] = frozenset()
+    # Bytes a second of the latest upload that took its time.
+    _rate: float | None = field(init=False, default=None)
 
     @property
     def is_idempotent(self) -> bool:
@@ -47,10 +52,15 @@ class Session:
 
     async def attempt(self, request: Request, *, body: Body | None = None) -> tuple[Reply, str | None]:
         """Send *request* once and return the answer, whatever its status, with the token it carried."""
-        token = await self.tokens.get() if request.authenticated else None
+        lasting = body.size / self._rate if body is not None and self._rate else 0.0
+        token = await self.tokens.get(lasting) if request.authenticated else None
         if request.idempotency_key and not self.is_idempotent:
             request = evolve(request, idempotency_key="")
-        return await self.transport.send(request, token=token, body=body), token
+        began = self.clock.time()
+        reply = await self.transport.send(request, token=token, body=body)
+        if body is not None and body.released and self.clock.time() - began > _LONG_UPLOAD:
+            self._rate = body.size / (self.clock.time() - began)
+        return reply, token
 
     async def authenticated(self, request: Request) -> Reply:
         """Send *request* once, and once more with a new token if the first was refused; any status is returned."""
@@ -116,6 +126,6 @@ def open_session(
         return read_token(request, reply)
 
     renewable = credentials.app_id is not None
-    tokens = TokenCache(clock, fetch if renewable else None, credentials.access_token)
+    tokens = TokenCache(clock, fetch if renewable else None, credentials.access_token, rng=rng)
     session = Session(transport, retry, clock, rng, tokens, budget)
     return session

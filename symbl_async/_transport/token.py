@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -45,9 +47,8 @@ class _Flight:
     error: SymblError | None = None
 
 
-def _margin(lifetime: float) -> float:
-    """Renew a minute ahead, less for short lifetimes."""
-    return min(60.0, lifetime / 10)
+_MARGIN, _JITTER = 60.0, 0.5
+"""Seconds before its end at which a token is renewed, a tenth of its life at most; and the random share on top."""
 
 
 @define(eq=False, repr=False)
@@ -55,14 +56,21 @@ class TokenCache:
     """Holds the current token of one client.
 
     Attributes:
-        fetch: Asks the server for a token; ``None`` when the token was handed in and cannot be renewed.
         clock: Tells how old the token is.
+        fetch: Asks the server for a token; ``None`` when the token was handed in and cannot be renewed.
+        wall: The machine's wall clock, by which a token ages too: others stand still while the machine sleeps.
+        rng: Source of jitter, so that many workers of one account do not renew at the same moment.
     """
 
     clock: Clock
     fetch: Callable[[], Awaitable[TokenGrant]] | None
     _token: Secret | None = None
+    wall: Callable[[], float] = time.time
+    rng: random.Random = field(factory=random.Random)
+    # When it is renewed, on the clock and on the wall, and for how long it was good until then.
     _renew_at: float = field(init=False, default=float("inf"))
+    _renew_on_wall: float = field(init=False, default=float("inf"))
+    _useful: float = field(init=False, default=0.0)
     _flight: _Flight | None = field(init=False, default=None)
 
     @property
@@ -70,9 +78,14 @@ class TokenCache:
         """Whether a refused token can be replaced."""
         return self.fetch is not None
 
-    async def get(self) -> str:
-        """Return a token that is good for a while yet."""
-        if self._token is not None and self.clock.time() < self._renew_at:
+    async def get(self, lasting: float = 0.0) -> str:
+        """Return a token that is good for a while yet.
+
+        Args:
+            lasting: Seconds for which it will be needed; one that would not last so long, and could, is renewed first.
+        """
+        # Half of what a token is good for: a server may hand out the same token again, with what is left of it.
+        if self._token is not None and (self.fetch is None or self._left() > min(lasting, self._useful / 2)):
             return self._token.reveal()
         return await self._renewed()
 
@@ -81,12 +94,16 @@ class TokenCache:
 
         A caller that comes late, with a token that was replaced meanwhile, gets the present one without a request.
         """
-        if self._token is not None and self._token.reveal() != refused and self.clock.time() < self._renew_at:
+        if self._token is not None and self._token.reveal() != refused and self._left() > 0:
             return self._token.reveal()
         if self.fetch is None:
             return None
         token = await self._renewed()
         return None if token == refused else token
+
+    def _left(self) -> float:
+        """Return the seconds until the token is renewed, by whichever clock says so first."""
+        return min(self._renew_at - self.clock.time(), self._renew_on_wall - self.wall())
 
     async def _renewed(self) -> str:
         """Renew once for everybody who asks meanwhile; if the one who does it is cancelled, the next takes over."""
@@ -102,7 +119,10 @@ class TokenCache:
         try:
             grant = await self.fetch()
             self._token = Secret(grant.access_token)
-            self._renew_at = self.clock.time() + grant.expires_in - _margin(grant.expires_in)
+            margin = min(_MARGIN, grant.expires_in / 10) * (1 + self.rng.uniform(0, _JITTER))
+            self._useful = grant.expires_in - margin
+            self._renew_at = self.clock.time() + self._useful
+            self._renew_on_wall = self.wall() + self._useful
             flight.token = grant.access_token
         except SymblError as error:
             flight.error = error

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import random
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from peers import JOB, answer, peer
-from support import SECRET, client_of, until
+from support import SECRET, client_of, media, until
 
-from symbl_async import AuthenticationError, Retry, SymblError, TransportError, UnexpectedResponseError
+from symbl_async import AuthenticationError, Retry, SymblClient, SymblError, TransportError, UnexpectedResponseError
+from symbl_async._policy.clock import sleep
 from symbl_async._transport.token import Secret, TokenCache
 from symbl_async.models.submission import TokenGrant
-from symbl_async.testing import FakeClock
+from symbl_async.testing import FakeClock, ScriptedTransport
 
 
 class Fetch:
@@ -104,16 +107,108 @@ async def test_cancelled_leader_does_not_fail_the_others() -> None:
     assert fetch.calls == 2
 
 
-@pytest.mark.parametrize(("lifetime", "good_until"), [(3600.0, 3540.0), (100.0, 90.0)])
-async def test_renewal_comes_before_the_end(lifetime: float, good_until: float) -> None:
-    """A token is replaced a minute before it ends, sooner if it is short-lived, and not before that."""
+@pytest.mark.parametrize(("lifetime", "margin"), [(3600.0, 60.0), (100.0, 10.0)])
+@pytest.mark.parametrize("seed", range(5))
+async def test_renewal_comes_before_the_end(lifetime: float, margin: float, seed: int) -> None:
+    """A token is replaced a minute to a minute and a half before it ends, sooner if short-lived, and not before."""
     clock = FakeClock()
-    cache = TokenCache(clock, Fetch(lifetime))
+    cache = TokenCache(clock, Fetch(lifetime), rng=random.Random(seed))
     assert await cache.get() == "token-1"
-    await clock.advance(good_until - 1)
+    await clock.advance(lifetime - margin * 1.5 - 1)
     assert await cache.get() == "token-1"
-    await clock.advance(1)
+    await clock.advance(margin * 0.5 + 1)
     assert await cache.get() == "token-2"
+
+
+async def test_workers_do_not_renew_at_the_same_moment() -> None:
+    """The margin has a random share."""
+    margins = set()
+    for seed in range(10):
+        cache = TokenCache(FakeClock(), Fetch(3600.0), rng=random.Random(seed))
+        await cache.get()
+        margins.add(round(3600.0 - cache._left(), 3))
+    assert len(margins) == 10
+    assert all(60 <= margin <= 90 for margin in margins)
+
+
+async def test_row_82_token_ages_while_the_machine_sleeps() -> None:
+    """A clock that stands still in sleep does not keep a token alive: the wall clock counts as well."""
+    wall = [1_000_000.0]
+    cache = TokenCache(FakeClock(), Fetch(3600.0), wall=lambda: wall[0])
+    assert await cache.get() == "token-1"
+    wall[0] += 8 * 3600
+    assert await cache.get() == "token-2"
+
+
+@pytest.mark.parametrize(("step", "renewals"), [(86_400.0, 1), (-86_400.0, 0)])
+async def test_row_81_wall_clock_that_jumps_renews_once_too_early_at_worst(step: float, renewals: int) -> None:
+    """Set forward it costs one request; set back the clock still tells the end."""
+    wall, clock, fetch = [1_000_000.0], FakeClock(), Fetch(3600.0)
+    cache = TokenCache(clock, fetch, wall=lambda: wall[0])
+    await cache.get()
+    wall[0] += step
+    for _ in range(5):
+        await cache.get()
+    assert fetch.calls == 1 + renewals
+    await clock.advance(3600)
+    await cache.get()
+    assert fetch.calls == 2 + renewals
+
+
+async def test_token_is_renewed_before_an_upload_that_it_would_not_outlast() -> None:
+    """What lasts longer than the rest of a token gets a new one first, unless a new one would not last either."""
+    clock, fetch = FakeClock(), Fetch(3600.0, 3600.0, 600.0)
+    cache = TokenCache(clock, fetch)
+    await cache.get(100_000.0)
+    assert await cache.get(1000.0) == "token-1"
+    await clock.advance(2700)
+    assert await cache.get(500.0) == "token-1"
+    assert await cache.get(1000.0) == "token-2"
+    await clock.advance(3000)
+    assert await cache.get(1000.0) == "token-3"
+    for _ in range(5):
+        assert await cache.get(1000.0) == "token-3"
+    assert fetch.calls == 3
+
+
+async def test_slow_upload_tells_how_long_the_next_will_take(tmp_path: Path) -> None:
+    """The rate of one is what the next one's token is chosen by."""
+    clock = FakeClock()
+    service = Slow(clock)
+    async with SymblClient(
+        base_url="https://x.invalid", app_id="id", app_secret="secret", transport=service, clock=clock
+    ) as client:
+
+        def tokens() -> int:
+            return sum(call.operation == "generate_token" for call in service.ledger)
+
+        async def submit(size: int) -> None:
+            await client.audio.submit(media(tmp_path, f"{size}.mp3", size))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit, 1000)
+            await until(lambda: clock.next_at is not None)
+            await clock.advance(20)
+        await clock.advance(50_000)  # of a day
+        async with anyio.create_task_group() as group:
+            group.start_soon(submit, 1000)
+            await until(lambda: clock.next_at is not None)
+            await clock.advance(20)
+            assert tokens() == 1
+            group.start_soon(submit, 3_000_000)
+            await until(lambda: clock.next_at is not None)
+            assert tokens() == 2
+            await clock.advance(60_000)
+
+
+class Slow(ScriptedTransport):
+    """Takes 50 bytes a second."""
+
+    async def send(self, request: Any, *, body: Any = None, **rest: Any) -> Any:
+        """Answer as ever, after the time that the body takes."""
+        if body is not None:
+            await sleep(self._clock, body.size / 50)
+        return await super().send(request, body=body, **rest)
 
 
 async def test_late_refusal_of_an_old_token_costs_nothing() -> None:
@@ -176,19 +271,20 @@ async def test_row_47_reply_without_a_token_is_unexpected(reply: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expires", "good_for"),
-    [(0, 54), (-1, 54), ("x", 54), (None, 54), (True, 54), (1e12, 86340), (3600, 3540), (60, 54)],
+    ("expires", "lifetime"),
+    [(0, 60), (-1, 60), ("x", 60), (None, 60), (True, 60), (1e12, 86400), (3600, 3600), (60, 60)],
 )
-async def test_row_47_odd_lifetimes_are_clamped(expires: Any, good_for: float) -> None:
+async def test_row_47_odd_lifetimes_are_clamped(expires: Any, lifetime: float) -> None:
     """A lifetime that makes no sense counts as a minute, and none as more than a day."""
     clock = FakeClock()
     grant = answer(200, {"accessToken": "t", "expiresIn": expires})
     async with peer(token=grant) as server, client_of(server, clock=clock) as client:
         await client.jobs.get(JOB)
-        await clock.advance(good_for - 1)
+        margin = min(60.0, lifetime / 10)
+        await clock.advance(lifetime - 1.5 * margin - 1)
         await client.jobs.get(JOB)
         assert len(server.seen("token")) == 1
-        await clock.advance(1)
+        await clock.advance(0.5 * margin + 1)
         await client.jobs.get(JOB)
         assert len(server.seen("token")) == 2
 
