@@ -285,6 +285,9 @@ class Submitter:
             if call.log is not None:
                 await call.log.committing()
                 crash_point("commit_marked")
+                if call.ending:  # this runs in the task that sends the body, which a cancel reaches a little later
+                    call.log.withdrawn()
+                    raise call.reason or ClientStateError("its caller was cancelled")
             # From here to the last chunk there is no await: whoever ends the call before this, ends what was not sent.
             call.in_doubt = call.committed = True
 

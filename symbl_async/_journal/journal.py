@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from .._crash import crash_point
 from ..errors import InvalidInputError
@@ -28,6 +28,10 @@ class JournalEntry:
 
     _store: Store
     row: Row
+    _before: Row = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._before = self.row
 
     @property
     def idempotency_key(self) -> str:
@@ -63,14 +67,18 @@ class JournalEntry:
         await self.write(RowState.UPLOADING)
 
     async def committing(self) -> None:
-        """The last bytes are about to be sent; if it is cancelled they are not, and the row is put back."""
-        before = self.row
-        sent_at = before.sent_at if self.in_doubt else _now()
+        """The last bytes are about to be sent."""
+        self._before = self.row
+        sent_at = self.row.sent_at if self.in_doubt else _now()
         try:
-            await self._put(evolve(before, state=RowState.COMMITTING, sent_at=sent_at, note=""))
+            await self._put(evolve(self.row, state=RowState.COMMITTING, sent_at=sent_at, note=""))
         except BaseException:
-            self._put(before)
+            self.withdrawn()
             raise
+
+    def withdrawn(self) -> None:
+        """They are not; the row is put back."""
+        self._put(self._before)
 
     def refused(self) -> None:
         """The server made no job of it."""

@@ -37,6 +37,10 @@ class Log(Protocol):
         """
         ...
 
+    def withdrawn(self) -> None:
+        """They are not sent after all: nobody wants the answer any more."""
+        ...
+
     def refused(self) -> None:
         """The server answered that it made no job; another attempt may follow."""
         ...
