@@ -206,7 +206,7 @@ class HttpTransport:
                 if now - moved_at >= allowed or (expectation is not None and expectation.ignored(now)):
                     deadline.reschedule(now)
                 else:
-                    longest = 1.0 if expectation is None else _CONTINUE / 10
+                    longest = min(1.0, limit / 4) if expectation is None else _CONTINUE / 10
                     timer = loop.call_later(min(longest, allowed - (now - moved_at)), watch)
 
             timer = loop.call_soon(watch)

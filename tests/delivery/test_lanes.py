@@ -40,12 +40,12 @@ async def test_appends_go_out_one_at_a_time_in_call_order() -> None:
 
 async def test_conversations_do_not_wait_for_each_other() -> None:
     """A hanging append holds up its own conversation alone."""
+    others_are_through = anyio.Event()
 
     async def by_id(connection: Connection) -> None:
         if connection.request.target.endswith("/slow"):
-            await connection.hang()
-        else:
-            await accept(connection)
+            await others_are_through.wait()
+        await accept(connection)
 
     async with peer(submit=by_id) as server, client_of(server) as client, anyio.create_task_group() as group:
         group.start_soon(client.text.append, "slow", "One.")
@@ -53,7 +53,7 @@ async def test_conversations_do_not_wait_for_each_other() -> None:
         with anyio.fail_after(3):
             await client.text.append("other", "Two.")
             await client.text.submit("Three.")
-        group.cancel_scope.cancel()
+        others_are_through.set()
 
 
 @pytest.mark.parametrize(

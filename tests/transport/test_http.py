@@ -218,8 +218,9 @@ async def test_polls_do_not_queue_behind_uploads() -> None:
         client_of(server, access_token="t", max_uploads=8) as client,
         anyio.create_task_group() as group,
     ):
+        recording = b"ID3" + bytes(16 * 1024 * 1024)  # more than sockets swallow, so that none is out whole
         for _ in range(8):
-            group.start_soon(client.audio.submit, b"ID3" + bytes(100_000))
+            group.start_soon(client.audio.submit, recording)
         with anyio.fail_after(2):
             assert (await client.jobs.get(JOB)).ok
         group.cancel_scope.cancel()
