@@ -24,6 +24,7 @@ from .models.submission import (
     TextSubmission,
     VideoSubmission,
     is_url,
+    source_name,
 )
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ async def make_submission(item: Submission | StrPath | Messages, params: Mapping
             return TextSubmission(await read_messages(Path(name)), **_text_params(params))
         if is_url(name):
             raise InvalidInputError(
-                f"{name.partition('?')[0]} does not tell audio from video by its name: use client.audio.submit_url or "
+                f"{source_name(name)} does not tell audio from video by its name: use client.audio.submit_url or "
                 "client.video.submit_url, and in a batch AudioSubmission(url) or VideoSubmission(url)"
             )
         await anyio.to_thread.run_sync(_check_place, name)

@@ -38,7 +38,7 @@ from ..errors import (
 )
 from ..models._parameters import check_params
 from ..models.job import Job, JobStatus
-from .inputs import source_name
+from .inputs import input_name
 from .intake import Desk, Intake, Item, OnUncertain
 from .outcome import BatchReport, Outcome, OutcomeState, state_of
 from .reconcile import until_read
@@ -270,7 +270,7 @@ class Batch:
         except SymblError as error:
             return error
         except Exception as error:  # raised by the input itself, which may be any iterable or file
-            problem = InvalidInputError(f"{source_name(item.source)} cannot be used: {str(error) or repr(error)}")
+            problem = InvalidInputError(f"{input_name(item.source)} cannot be used: {str(error) or repr(error)}")
             problem.__cause__ = error
             return problem
         finally:
@@ -301,7 +301,7 @@ class Batch:
         items = self._items.setdefault(handle.id, [])
         items.append(item)
         if len(items) > 1:
-            names = " and ".join(source_name(other.source) for other in items)
+            names = " and ".join(input_name(other.source) for other in items)
             logger.warning("the server gave the same job %s to %s; they share its outcome", handle.id, names)
         elif not self._draining:
             self._watcher.add(handle, timeout=self._job_timeout)
@@ -431,9 +431,9 @@ class Batch:
         self.report.longest = max(self.report.longest, seconds)
         self.report.seconds = self._clock.time() - self._started_at
         if outcome.error is not None:
-            self.report.failures.append((source_name(item.source), str(outcome.error)))
+            self.report.failures.append((input_name(item.source), str(outcome.error)))
         if state is OutcomeState.UNCERTAIN:
-            self.report.uncertain.append(source_name(item.source))
+            self.report.uncertain.append(input_name(item.source))
         if item.entry is not None and state in _ENDS and item.entry.row.state not in OVER:
             self._unsettled[item.index] = (item.entry, _ENDS[state])
         await self._outbox.send(outcome)

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInputError
-from ..models.submission import AudioSubmission, Submission, TextSubmission, VideoSubmission, is_url
+from ..models.submission import AudioSubmission, Submission, TextSubmission, VideoSubmission, is_url, source_name
 
 
-def source_name(source: Any) -> str:
+def input_name(source: Any) -> str:
     """Return a short name of an input for reports; a URL without its query, which may hold a signature."""
     if isinstance(source, AudioSubmission | VideoSubmission):
         return source_name(source.url if source.source is None else source.source)
-    if isinstance(source, str | os.PathLike):
-        name = os.fspath(source)
-        return name.partition("?")[0] if is_url(name) else name
     if isinstance(source, TextSubmission):
         return f"{len(source.messages)} messages"
-    return f"<{type(source).__name__}>"
+    return source_name(source)
 
 
 def input_place(source: Any) -> tuple[str, str] | None:

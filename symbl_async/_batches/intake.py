@@ -19,7 +19,7 @@ from .._transport.calls import Call
 from ..conversations import Conversation
 from ..errors import InvalidInputError, SubmitUncertainError
 from ..models.submission import Submission, TextSubmission
-from .inputs import input_key, input_place, journal_key, source_name
+from .inputs import input_key, input_name, input_place, journal_key
 from .outcome import BatchReport
 from .reconcile import SETTLED, Reconciler, mark_of, with_mark
 
@@ -167,7 +167,7 @@ class Intake:
         async with self._keys:
             key, fingerprint = await anyio.to_thread.run_sync(journal_key, item.source, submission, self.params)
             self._check_first(bytes.fromhex(key), item.source)
-        item.entry = await journal.begin(key, source_name(item.source), fingerprint)
+        item.entry = await journal.begin(key, input_name(item.source), fingerprint)
         item.dated = isinstance(submission, TextSubmission) and any("duration" in each for each in submission.messages)
 
     def _marked(self, entry: JournalEntry, submission: Submission) -> Submission:
@@ -193,7 +193,7 @@ class Intake:
 
     def _check_first(self, key: bytes, source: Any) -> None:
         if key in self._seen:
-            raise InvalidInputError(f"{source_name(source)} was listed before in this batch; it is processed once")
+            raise InvalidInputError(f"{input_name(source)} was listed before in this batch; it is processed once")
         self._seen.add(key)
 
     def _counting(self, submission: Submission) -> Submission:

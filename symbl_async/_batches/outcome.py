@@ -21,6 +21,7 @@ from ..errors import (
     TransportError,
 )
 from ..models.job import Job
+from .inputs import input_name
 
 
 class OutcomeState(StrEnum):
@@ -62,7 +63,7 @@ class Outcome:
         seconds: From the start of its submission to its end.
     """
 
-    source: Any
+    source: Any = field(repr=lambda source: input_name(source))
     index: int
     state: OutcomeState
     job: Job | None = None

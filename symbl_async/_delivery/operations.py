@@ -18,6 +18,7 @@ from ..models.submission import (
     TextSubmission,
     VideoSubmission,
     is_url,
+    source_name,
 )
 
 Submit = Callable[[Submission], Awaitable[JobHandle]]
@@ -160,11 +161,15 @@ def _given(conversation_id: str | None) -> str:
 
 def _file(source: Source, name: str) -> Source:
     if is_url(source):
-        raise InvalidInputError(f"{source!r} is an address, not a file: use client.{name}.submit_url or append_url")
+        raise InvalidInputError(
+            f"{source_name(source)} is an address, not a file: use client.{name}.submit_url or append_url"
+        )
     return source
 
 
 def _address(url: str) -> str:
     if not is_url(url):
-        raise InvalidInputError(f"url must be an absolute http or https URL, not {url!r}; files go through submit")
+        raise InvalidInputError(
+            f"url must be an absolute http or https URL, not {source_name(url)}; files go through submit"
+        )
     return url

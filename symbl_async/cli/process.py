@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import anyio
 from cyclopts import Parameter
 
-from .._batches.inputs import source_name
+from .._batches.inputs import input_name
 from .._batches.outcome import BatchReport, Outcome, OutcomeState
 from .._media import find_media
 from ..errors import InvalidInputError
@@ -83,7 +83,7 @@ async def process(
             with Progress(len(inputs), quiet=quiet) as progress:
                 async with interruption, batch:
                     async for outcome in batch:
-                        progress.done(source_name(outcome.source), outcome)
+                        progress.done(input_name(outcome.source), outcome)
                         if outcome.ok and outcome.state is not OutcomeState.SKIPPED:
                             await _write(outcome, names, out, formats)
         finally:
@@ -119,7 +119,7 @@ class Names:
 
     def name(self, source: Any) -> str:
         """Return a file name for *source* that was not given before."""
-        base = Path(source_name(source)).name or "conversation"
+        base = Path(input_name(source)).name or "conversation"
         name, number = base, 1
         while name in self._given:
             number += 1
@@ -129,7 +129,7 @@ class Names:
 
 
 async def _write(outcome: Outcome, names: Names, out: Path | None, formats: Sequence[str]) -> None:
-    name, source = names.name(outcome.source), source_name(outcome.source)
+    name, source = names.name(outcome.source), input_name(outcome.source)
     text = render.markdown(name if source.endswith(name) else source, outcome.results)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

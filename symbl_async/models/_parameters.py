@@ -45,7 +45,7 @@ def check_url(value: object, what: str = "url") -> str:
     except ValueError:
         host, parts = None, None
     if parts is None or parts.scheme.lower() not in {"http", "https"} or not host or re.search(r"\s", text):
-        raise InvalidInputError(f"{what} must be an absolute http or https URL, not {_shown(_without_secrets(text))}")
+        raise InvalidInputError(f"{what} must be an absolute http or https URL, not {_shown(without_secrets(text))}")
     if parts.username is not None or parts.password is not None:
         raise InvalidInputError(f"{what} must not carry a user name or password")
     return text
@@ -145,10 +145,13 @@ def _shown(value: object) -> str:
     return repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
 
 
-def _without_secrets(url: str) -> str:
-    """Leave out the query, which may be signed, and whatever stands before an ``@``."""
-    place = url.partition("?")[0]
-    return f"...@{place.rpartition('@')[2]}" if "@" in place else place
+def without_secrets(url: str) -> str:
+    """Leave out the query, which may be signed, the fragment, and whatever stands before an ``@`` in the authority."""
+    scheme, colon, rest = url.partition("?")[0].partition("#")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    if "@" in authority:
+        authority = f"...@{authority.rpartition('@')[2]}"
+    return f"{scheme}{colon}{authority}{slash}{path}"
 
 
 def _text(name: str, value: object) -> str:

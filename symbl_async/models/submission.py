@@ -14,7 +14,14 @@ from attrs import field, frozen
 
 from ..errors import InvalidInputError
 from ._inputs import ChannelMetadata, Entity, Message, Stream, Tracker
-from ._parameters import check_content_type, check_conversation_id, check_params, check_url, wire_message
+from ._parameters import (
+    check_content_type,
+    check_conversation_id,
+    check_params,
+    check_url,
+    wire_message,
+    without_secrets,
+)
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncBufferedIOBase, AsyncFileIO
@@ -108,7 +115,7 @@ class FileParams(MediaParams, total=False):
     on_progress: Progress | None
 
 
-@frozen(init=False)
+@frozen(init=False, repr=False)
 class TextSubmission:
     """Messages to submit, or to append when *append_to* names a conversation.
 
@@ -133,6 +140,9 @@ class TextSubmission:
             params=check_params("text", params),
         )
 
+    def __repr__(self) -> str:
+        return _shown(self, f"{len(self.messages)} messages")
+
     def appended_to(self, conversation_id: str) -> Self:
         """Return the same submission as an append to *conversation_id*."""
         return _changed(self, append_to=check_conversation_id(conversation_id))
@@ -142,7 +152,7 @@ class TextSubmission:
         return _changed(self, params={**self.params, "name": name})
 
 
-@frozen(init=False)
+@frozen(init=False, repr=False)
 class _MediaSubmission:
     source: Source | None
     url: str | None
@@ -165,6 +175,9 @@ class _MediaSubmission:
             content_type=check_content_type(content_type),
             on_progress=on_progress,
         )
+
+    def __repr__(self) -> str:
+        return _shown(self, source_name(self.source if self.url is None else self.url))
 
     def appended_to(self, conversation_id: str) -> Self:
         """Return the same submission as an append to *conversation_id*."""
@@ -200,6 +213,22 @@ class VideoSubmission(_MediaSubmission):
 
 
 Submission = TextSubmission | AudioSubmission | VideoSubmission
+
+
+def source_name(source: object) -> str:
+    """Return a short name of a source for people; a URL without its query, which may hold a signature."""
+    if isinstance(source, str | os.PathLike):
+        name = os.fspath(source)
+        return without_secrets(name) if is_url(name) else str(name)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return f"{len(source)} bytes"
+    return f"<{type(source).__name__}>"
+
+
+def _shown(submission: TextSubmission | _MediaSubmission, what: str) -> str:
+    """Return the repr of a submission: parameters by their names alone, as a webhook's address is a secret."""
+    parts = [what, *([f"append_to={submission.append_to}"] if submission.append_to else []), *sorted(submission.params)]
+    return f"<{type(submission).__name__} {', '.join(parts)}>"
 
 
 def _changed(submission: S, **changes: object) -> S:
