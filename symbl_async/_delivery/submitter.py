@@ -69,12 +69,15 @@ class _Tries:
         counted: Attempts that count against the limit.
         refusals: Answers 429.
         renewed: Whether a token was renewed for it.
+        starved: Attempts for which there was no descriptor left, since ``starved_at``.
     """
 
     any: bool = False
     counted: int = 0
     refusals: int = 0
     renewed: bool = False
+    starved: int = 0
+    starved_at: float = 0.0
 
 
 @define(eq=False, repr=False)
@@ -225,9 +228,13 @@ class Submitter:
                 self._heeds_expectations = False
                 tries.counted -= 1
                 continue
+            except ResourceError as error:
+                # Nothing was sent, and no server is spared by giving up: what others hold here becomes free.
+                if not source.replayable or call.ending or not self._may_wait_for_descriptors(tries):
+                    raise doubt or error from None
+                tries.counted -= 1
+                delay = pause(self.retry, tries.starved, self.rng)
             except TransportError as error:
-                if isinstance(error, ResourceError):
-                    self.uploads.total_tokens = max(1, self.uploads.total_tokens - 1)
                 if not error.transient or not source.replayable or not self._again(tries, call):
                     raise doubt or error from None
             except SubmitUncertainError as error:
@@ -310,6 +317,15 @@ class Submitter:
                 call.committed = False
             crash_point("status_read")
             return reply, token, body
+
+    def _may_wait_for_descriptors(self, tries: _Tries) -> bool:
+        """Let fewer uploads go on at once than met in want; tells whether it has not lasted too long."""
+        self.uploads.total_tokens = max(1, self.uploads.borrowed_tokens)
+        now = self.session.clock.time()
+        tries.starved += 1
+        if tries.starved == 1:
+            tries.starved_at = now
+        return now - tries.starved_at < self.timeouts.stall
 
     def _accepted(self, request: Request, reply: Reply) -> Accepted:
         try:

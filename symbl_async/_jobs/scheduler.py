@@ -32,6 +32,11 @@ from ..models.job import Job, JobStatus
 from ..models.submission import Accepted
 from .record import JobRecord, Listener, unknown_job
 
+try:
+    import resource
+except ImportError:  # where limits are of another kind
+    resource = None  # type: ignore[assignment]
+
 logger = logging.getLogger("symbl_async")
 
 WAIT_EXTENSION = "prefer-wait"
@@ -39,8 +44,9 @@ WAIT_EXTENSION = "prefer-wait"
 _LONG_POLL = 50
 """Seconds that a poll waits at a server which offers that."""
 
-_WAITING_AT_ONCE = 128
-"""Polls that may wait at once, each on a connection of its own; further jobs are polled as usual."""
+_WAITING_AT_ONCE, _WAITING_SHARE = 128, 4
+"""Polls that may wait at once, each on a connection of its own, and the part of all descriptors that they may take at
+most; further jobs are polled as usual."""
 
 _LATE = 0.5
 """Seconds by which the budget may delay a poll before it counts as too small."""
@@ -84,6 +90,7 @@ class Scheduler:
     # Polls that wait at the server, by job; ended with the interest in their job.
     _waiting: dict[str, anyio.CancelScope] = field(init=False, factory=dict)
     _offers_wait: bool = field(init=False, default=True)
+    _most_waiting: int = field(init=False, factory=lambda: _most_waiting())
     # The records of watched jobs stand in the schedule; those that somebody merely holds stand here while he does.
     _held: WeakValueDictionary[str, JobRecord] = field(init=False, factory=WeakValueDictionary)
     _leaving: deque[tuple[Iterator[JobRecord], Listener]] = field(init=False, factory=deque)
@@ -320,7 +327,9 @@ class Scheduler:
 
     def _may_wait(self) -> bool:
         """Tell whether the next poll may wait at the server: it offers that, and not too many do so already."""
-        return self._offers_wait and WAIT_EXTENSION in self.session.extensions and len(self._waiting) < _WAITING_AT_ONCE
+        return (
+            self._offers_wait and WAIT_EXTENSION in self.session.extensions and len(self._waiting) < self._most_waiting
+        )
 
     def _did_wait(self, reply: Reply) -> bool:
         """Tell whether the server kept its offer; if something on the way drops it, it is not taken again."""
@@ -375,3 +384,11 @@ class Scheduler:
         if isinstance(problem, AuthenticationError) and problem.status == 401:
             for listener in record.listeners:
                 listener.failed(record, problem)
+
+
+def _most_waiting() -> int:
+    """Return how many polls may wait at once on a machine that gives this process so many descriptors."""
+    if resource is None:
+        return _WAITING_AT_ONCE
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _WAITING_AT_ONCE if soft == resource.RLIM_INFINITY else min(_WAITING_AT_ONCE, soft // _WAITING_SHARE)
