@@ -51,6 +51,13 @@ def deep(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Runs killed at every point on every occasion, and two hundred times at random; KILL_SEED decides where."""
+    install(session, "test")
+    session.run("pytest", "tests/deep/test_kills.py", "tests/deep/test_random_kills.py", *session.posargs)
+
+
+@nox.session
 def debug(session: nox.Session) -> None:
     """The tests with asyncio's own checks, in which they take three times as long."""
     install(session, "test")
