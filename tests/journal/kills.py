@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -132,6 +132,7 @@ class History:
     Attributes:
         rows: What the journal holds now, by the size of the file.
         idempotent: Whether the server knows a repeat by its key.
+        seen: Files whose outcome a caller saw, in whichever run.
     """
 
     kills: Kills
@@ -139,6 +140,7 @@ class History:
     journal: Path
     idempotent: bool
     rows: dict[int, Row] = field(factory=dict)
+    seen: set[int] = field(factory=set)
 
     async def go(self, kill: dict[str, int] | None = None, seconds: float = 60.0) -> Run:
         """Run once more and check that it kept its promises, killed or not."""
@@ -151,6 +153,7 @@ class History:
             FIGURES.update({"kills": 1, f"at {at[0]}": 1})
             FIGURES.update(f"left {row.state}" for row in self.rows.values())
         self._check_rows(before)
+        self._check_marks(before, run)
         self._check_told(run)
         self._check_sent(before, [entry for entry in self.server.ledger[seen:] if _submits(entry)])
         return run
@@ -207,8 +210,20 @@ class History:
             else:
                 assert row.state is not RowState.UNCERTAIN
 
+    def _check_marks(self, before: dict[int, Row], run: Run) -> None:
+        """Whoever passed a point that comes after a mark left the mark on the disk."""
+        marks: dict[str, Callable[[Row], bool]] = {
+            "row_added": lambda row: True,
+            "acked": lambda row: row.job_id is not None,
+            "result_stored": lambda row: row.state in OVER,
+        }
+        for point, marked in marks.items():
+            assert run.passed[point] <= sum(map(marked, self.rows.values())) - sum(map(marked, before.values())), point
+
     def _check_told(self, run: Run) -> None:
-        """What the caller saw is on the disk."""
+        """What the caller saw is on the disk; what counts as over there is what he saw."""
+        self.seen |= {size for size, _ in run.told}
+        assert {size for size, row in self.rows.items() if row.state in OVER} <= self.seen
         for size, state in run.told:
             if state is OutcomeState.UNCERTAIN:
                 assert self.rows[size].state is RowState.UNCERTAIN
