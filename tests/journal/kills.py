@@ -73,7 +73,7 @@ class Kills:
     """The program that forks a process for each run.
 
     Attributes:
-        folder: The files that are processed.
+        folder: The files of ``SIZES``.
         passes: How often a run that nobody kills passes each point, by whether the server sends extensions.
     """
 
@@ -84,13 +84,15 @@ class Kills:
             [sys.executable, str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    async def run(self, server: TestServer, journal: Path, kill: dict[str, int], seconds: float = 60.0) -> Run:
-        """Run in a process that is killed at the nth pass of a point in *kill*, or after so many seconds."""
+    async def run(
+        self, server: TestServer, folder: Path, journal: Path, kill: dict[str, int], seconds: float = 60.0
+    ) -> Run:
+        """Process *folder*; killed at the nth pass of a point in *kill*, or after so many seconds."""
         command = {
             "url": server.url,
             "app_id": server.app_id,
             "app_secret": server.app_secret,
-            "folder": str(self.folder),
+            "folder": str(folder),
             "journal": str(journal),
             "kill": kill,
             "seconds": seconds,
@@ -130,22 +132,26 @@ class History:
     """A run and its resumes against one server, looked at after each of them.
 
     Attributes:
-        rows: What the journal holds now, by the size of the file.
+        folder: What is processed: files that are named after their size, each of its own.
         idempotent: Whether the server knows a repeat by its key.
+        trouble: Whether the server does what a good one does not.
+        rows: What the journal holds now, by the size of the file.
         seen: Files whose outcome a caller saw, in whichever run.
     """
 
     kills: Kills
     server: TestServer
+    folder: Path
     journal: Path
     idempotent: bool
+    trouble: bool = False
     rows: dict[int, Row] = field(factory=dict)
     seen: set[int] = field(factory=set)
 
     async def go(self, kill: dict[str, int] | None = None, seconds: float = 60.0) -> Run:
         """Run once more and check that it kept its promises, killed or not."""
         seen = len(self.server.ledger)
-        run = await self.kills.run(self.server, self.journal, kill or {}, seconds)
+        run = await self.kills.run(self.server, self.folder, self.journal, kill or {}, seconds)
         await _settled(self.server)
         before, self.rows = self.rows, read_copy(self.journal)
         if run.killed:
@@ -159,22 +165,23 @@ class History:
         return run
 
     async def finish(self) -> None:
-        """Run to the end: each file has its one outcome, and its one job unless that is in doubt."""
+        """Run to the end: each file has its one outcome, and without trouble its one job, unless that is in doubt."""
         before = self.rows
         run = await self.go()
         assert not run.killed
-        assert sorted(size for size, _ in run.told) == sorted(SIZES)
-        jobs = self.jobs()
+        assert sorted(size for size, _ in run.told) == self._sizes()
         for size, state in run.told:
-            if state is OutcomeState.UNCERTAIN:
-                assert self.rows[size].state is RowState.UNCERTAIN
-                assert before[size].state in IN_DOUBT
+            earlier, now = before.get(size), self.rows[size]
+            over = earlier is not None and earlier.state is RowState.COMPLETED
+            assert (state is OutcomeState.SKIPPED) == over
+            assert now.state == (OutcomeState.COMPLETED if over else state)
+            assert (now.job_id is not None) == (now.state in OVER), "lost"
+            if not self.trouble and state is OutcomeState.UNCERTAIN:
+                assert earlier is not None
+                assert earlier.state in IN_DOUBT
                 assert not self.idempotent
-            else:
-                earlier = size in before and before[size].state is RowState.COMPLETED
-                assert state is (OutcomeState.SKIPPED if earlier else OutcomeState.COMPLETED)
-                assert self.rows[size].state is RowState.COMPLETED
-                assert len(jobs[size]) == 1, "lost"
+            elif not self.trouble:
+                assert now.state is RowState.COMPLETED
             FIGURES.update({"files": 1, "uncertain": state is OutcomeState.UNCERTAIN})
 
     def jobs(self) -> dict[int, list[str]]:
@@ -198,17 +205,18 @@ class History:
             if row.job_id is not None:
                 assert jobs[size] == [row.job_id]
             earlier = before.get(size)
-            if earlier is None:
-                assert row.state is not RowState.UNCERTAIN
-            elif earlier.state in OVER:
+            state = None if earlier is None else earlier.state
+            if state in OVER:
                 assert row == earlier
-            elif earlier.state is RowState.SUBMITTED:
-                assert row.state in (RowState.SUBMITTED, RowState.COMPLETED)
+            elif earlier is not None and state is RowState.SUBMITTED:
+                assert row.state in (RowState.SUBMITTED, RowState.COMPLETED, RowState.FAILED)
                 assert row.job_id == earlier.job_id
-            elif earlier.state in IN_DOUBT and not self.idempotent:
-                assert row.state in IN_DOUBT
-            else:
-                assert row.state is not RowState.UNCERTAIN
+            elif state in IN_DOUBT:
+                assert row.state not in NEVER_SENT
+                assert row.state in IN_DOUBT or self.idempotent
+            if row.state is RowState.UNCERTAIN and not self.trouble:
+                assert state in IN_DOUBT
+                assert not self.idempotent
 
     def _check_marks(self, before: dict[int, Row], run: Run) -> None:
         """Whoever passed a point that comes after a mark left the mark on the disk."""
@@ -217,6 +225,8 @@ class History:
             "acked": lambda row: row.job_id is not None,
             "result_stored": lambda row: row.state in OVER,
         }
+        if self.trouble:  # what was refused is taken down anew
+            del marks["row_added"]
         for point, marked in marks.items():
             assert run.passed[point] <= sum(map(marked, self.rows.values())) - sum(map(marked, before.values())), point
 
@@ -225,11 +235,12 @@ class History:
         self.seen |= {size for size, _ in run.told}
         assert {size for size, row in self.rows.items() if row.state in OVER} <= self.seen
         for size, state in run.told:
-            if state is OutcomeState.UNCERTAIN:
-                assert self.rows[size].state is RowState.UNCERTAIN
+            row = self.rows[size]
+            if state in (OutcomeState.REJECTED, OutcomeState.UNSENT, OutcomeState.UNCERTAIN):
+                assert row.state == state
             else:
-                assert self.rows[size].job_id is not None
-                assert self.rows[size].state in (RowState.SUBMITTED, RowState.COMPLETED)
+                assert row.job_id is not None
+                assert row.state in (RowState.SUBMITTED, RowState.COMPLETED, RowState.FAILED)
 
     def _check_sent(self, before: dict[int, Row], requests: list[LedgerEntry]) -> None:
         """Nothing was even begun of what has ids or, where a repeat is not known as one, is in doubt."""
@@ -239,14 +250,18 @@ class History:
             if row.job_id is not None or (row.state in IN_DOUBT and not self.idempotent)
         }
         assert not settled & {entry.bytes for entry in requests}
-        assert len(requests) <= len(SIZES) - len(settled)
+        if not self.trouble:
+            assert len(requests) <= len(self._sizes()) - len(settled)
+
+    def _sizes(self) -> list[int]:
+        return sorted(int(path.stem) for path in self.folder.iterdir())
 
 
 @asynccontextmanager
 async def history(kills: Kills, journal: Path, *, extensions: bool) -> AsyncIterator[History]:
     """A journal that is not there yet, and a server of its own."""
     async with serve(job_seconds=0.02, extensions=extensions) as server:
-        yield History(kills, server, journal, idempotent=extensions)
+        yield History(kills, server, kills.folder, journal, idempotent=extensions)
 
 
 async def passes(kills: Kills, folder: Path, *, extensions: bool) -> dict[str, int]:
