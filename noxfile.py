@@ -52,9 +52,10 @@ def deep(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Runs killed at every point on every occasion, and two hundred times at random; KILL_SEED decides where."""
+    """Runs killed at every point on every occasion, and hundreds of times at random; KILL_SEED decides where."""
     install(session, "test")
-    session.run("pytest", "tests/deep/test_kills.py", "tests/deep/test_random_kills.py", *session.posargs)
+    names = ("kills", "random_kills", "kill_machine")
+    session.run("pytest", *(f"tests/deep/test_{name}.py" for name in names), *session.posargs)
 
 
 @nox.session

@@ -33,6 +33,7 @@ class KilledRuns(RuleBasedStateMachine):
         self.folder = folder / f"{next(self.number)}"
         self.folder.mkdir()
         self.files = 0
+        self.killed = False
         self.runner = asyncio.Runner()
         self.over = asyncio.Event()
 
@@ -64,12 +65,14 @@ class KilledRuns(RuleBasedStateMachine):
     @rule(point=st.sampled_from(POINTS), nth=st.integers(1, 4))
     def kill(self, point: str, nth: int) -> None:
         """A run that is killed, if it gets that far."""
-        self.runner.run(self.history.go({point: nth}))
+        self.killed = self.runner.run(self.history.go({point: nth})).killed
 
+    @precondition(lambda self: self.killed)
     @rule()
     def resume(self) -> None:
         """A run that comes to its end."""
         self.runner.run(self.history.finish())
+        self.killed = False
 
     def teardown(self) -> None:
         """Run once more, to the end."""
@@ -85,7 +88,7 @@ class KilledRuns(RuleBasedStateMachine):
 def test_every_history_keeps_the_promises(kills: Kills, tmp_path: Path) -> None:
     """One job for each file at most, none of what was refused, each that was acknowledged; nothing is forgotten."""
     histories = settings(
-        max_examples=100,
+        max_examples=50,
         phases=[Phase.generate],
         stateful_step_count=15,
         deadline=None,
