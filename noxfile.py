@@ -51,6 +51,14 @@ def deep(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Runs killed at every point on every occasion, and hundreds of times at random; KILL_SEED decides where."""
+    install(session, "test")
+    names = ("kills", "random_kills", "kill_machine")
+    session.run("pytest", *(f"tests/deep/test_{name}.py" for name in names), *session.posargs)
+
+
+@nox.session
 def debug(session: nox.Session) -> None:
     """The tests with asyncio's own checks, in which they take three times as long."""
     install(session, "test")

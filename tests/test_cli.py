@@ -8,14 +8,19 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import pytest
-from peers import Connection, peer
+from anyio.abc import ByteReceiveStream, Process
+from peers import Connection, Peer, accept, complete, peer
+from support import APP_ID, SECRET, client_of, media, until
 
 from symbl_async import __version__
+from symbl_async._journal.store import read_rows
+from symbl_async.cli import interruption
 from symbl_async.testing import Fault, TestServer, serve
 
 MEDIA = Path(__file__).parent.parent / "examples" / "media"
@@ -28,19 +33,19 @@ async def server() -> AsyncIterator[TestServer]:
         yield server
 
 
-def environment(server: TestServer | None) -> dict[str, str]:
+def environment(server: TestServer | Peer | None) -> dict[str, str]:
     """Return an environment that names *server*, and no other."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SYMBL_")}
     if server is not None:
         clean |= {
             "SYMBL_BASE_URL": server.url,
-            "SYMBL_APP_ID": server.app_id,
-            "SYMBL_APP_SECRET": server.app_secret,
+            "SYMBL_APP_ID": getattr(server, "app_id", APP_ID),
+            "SYMBL_APP_SECRET": getattr(server, "app_secret", SECRET),
         }
     return clean
 
 
-async def run(server: TestServer | None, *arguments: str) -> tuple[int, str, str]:
+async def run(server: TestServer | Peer | None, *arguments: str) -> tuple[int, str, str]:
     """Run one command and return its status, stdout and stderr."""
     command = [sys.executable, "-m", "symbl_async", *arguments]
     done = await anyio.run_process(command, env=environment(server), check=False)
@@ -248,36 +253,89 @@ async def test_row_77_interrupted_run_with_a_journal_is_resumed(tmp_path: Path, 
         assert [line.split("\t")[0] for line in stdout.splitlines()] == ["completed", "completed"]
 
 
-async def test_second_signal_leaves_at_once(tmp_path: Path) -> None:
-    """A submission that is never answered does not hold up who means it; the row says that it is in doubt."""
-
-    async def never(connection: Connection) -> None:
-        await connection.read_all()
-        await connection.hang()
-
-    async with peer(submit=never) as server:
-        journal = tmp_path / "run.sqlite"
-        names = {"SYMBL_BASE_URL": server.url, "SYMBL_APP_ID": "id", "SYMBL_APP_SECRET": "secret"}
-        command = [sys.executable, "-m", "symbl_async", "process", str(MEDIA / "jfk.flac"), "--journal", str(journal)]
-        async with await anyio.open_process(
-            command, env=environment(None) | names, stdout=subprocess.DEVNULL
-        ) as process:
+@asynccontextmanager
+async def processing(server: Peer, source: Path, journal: Path) -> AsyncIterator[tuple[Process, ByteReceiveStream]]:
+    """A run of one file with a journal, under way in a process of its own, and what it says on stderr."""
+    command = [sys.executable, "-m", "symbl_async", "process", str(source), "--journal", str(journal)]
+    with anyio.fail_after(60):
+        async with await anyio.open_process(command, env=environment(server), stdout=subprocess.DEVNULL) as process:
             assert process.stderr is not None
-            with anyio.fail_after(60):
-                while not any(seen.complete for seen in server.seen("submit")):
-                    await anyio.lowlevel.checkpoint()
-                process.send_signal(signal.SIGINT)
-                said = b""
-                async for part in process.stderr:
-                    said += part
-                    if b"once more leaves at once" in said:
-                        process.send_signal(signal.SIGINT)
-                        break
-                assert await process.wait() == 3
-        status, stdout, stderr = await run(None, "journal", str(journal))
+            yield process, process.stderr
+
+
+async def never(connection: Connection) -> None:
+    """Take all of a submission, and say nothing."""
+    await connection.read_all()
+    await connection.hang()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+async def test_row_77_second_signal_leaves_at_once(tmp_path: Path, sent: signal.Signals) -> None:
+    """A submission that is never answered holds nobody up; its row says that it is in doubt, also after a rerun."""
+    journal = tmp_path / "run.sqlite"
+    async with peer(submit=never) as server:
+        async with processing(server, MEDIA / "jfk.flac", journal) as (process, stderr):
+            await until(lambda: any(seen.complete for seen in server.seen("submit")), 60)
+            process.send_signal(sent)
+            said = b""
+            async for part in stderr:
+                said += part
+                if b"once more leaves at once" in said:
+                    process.send_signal(sent)
+                    break
+            assert await process.wait() == 3
+        assert [row.state for row in read_rows(journal)] == ["committing"]
+        status, stdout, said_of_it = await run(None, "journal", str(journal))
         assert status == 1
         assert stdout.startswith("committing\t")
-        assert "--on-uncertain" in stderr
+        assert "--on-uncertain" in said_of_it
+        status, _, said_of_it = await run(server, "process", str(MEDIA / "jfk.flac"), "--journal", str(journal))
+        assert status == 1
+        assert "may or may not exist" in said_of_it
+        assert len(server.seen("submit")) == 1
+        assert [row.state for row in read_rows(journal)] == ["uncertain"]
+
+
+async def test_row_77_signal_in_the_middle_of_an_upload(tmp_path: Path) -> None:
+    """What the server cannot have whole is given up at the first signal; the same command sends it, once."""
+    journal, source = tmp_path / "run.sqlite", media(tmp_path, size=32 * 1024 * 1024)
+
+    async def stall(connection: Connection) -> None:
+        await connection.read(1024)
+        await connection.hang()
+
+    async with peer(65536, submit=[stall, accept], job=complete) as server:
+        async with processing(server, source, journal) as (process, stderr):
+            await until(lambda: any(seen.bytes for seen in server.seen("submit")), 60)
+            process.send_signal(signal.SIGTERM)
+            said = b"".join([part async for part in stderr])
+            assert await process.wait() == 3
+        assert b"Traceback" not in said
+        assert [row.state for row in read_rows(journal)] == ["uploading"]
+        status, _, stderr_text = await run(server, "process", str(source), "--journal", str(journal), "--fetch", "")
+        assert status == 0, stderr_text
+        assert [seen.complete for seen in server.seen("submit")] == [False, True]
+        assert [row.state for row in read_rows(journal)] == ["completed"]
+
+
+async def test_row_77_one_signal_leaves_when_its_grace_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to ask twice: a submission that is not answered in time is left, in doubt."""
+    monkeypatch.setattr(interruption, "_GRACE", 0.2)
+    journal = tmp_path / "run.sqlite"
+    async with peer(submit=never) as server, client_of(server) as client:
+        batch = client.batch([["Hello."]], journal=journal)
+        stopped = interruption.Interruption(batch, journal)
+        with anyio.fail_after(10):
+            async with stopped, batch, anyio.create_task_group() as group:
+
+                async def interrupt() -> None:
+                    await until(lambda: any(seen.complete for seen in server.seen("submit")))
+                    signal.raise_signal(signal.SIGTERM)
+
+                group.start_soon(interrupt)
+                assert [outcome async for outcome in batch] == []
+        assert stopped.happened
+    assert [row.state for row in read_rows(journal)] == ["committing"]
 
 
 async def test_journal_that_is_none(tmp_path: Path) -> None:

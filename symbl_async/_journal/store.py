@@ -274,7 +274,9 @@ def _lock(path: Path) -> sqlite3.Connection:
 def _open(path: Path, origin: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
-        if path.stat().st_size == 0 and not path.with_name(path.name + "-wal").exists():
+        # Asked before SQLite reads: it takes back what a kill left half made, but a log beside an empty file as well.
+        logged = path.with_name(path.name + "-wal").exists()
+        if not logged and connection.execute("PRAGMA page_count").fetchone() == (0,):
             _make(connection, origin)
         else:
             _check(connection, path)
@@ -291,7 +293,7 @@ def _open(path: Path, origin: str) -> sqlite3.Connection:
 
 
 def _make(connection: sqlite3.Connection, origin: str) -> None:
-    """Make all of it or nothing, so that a kill in between leaves an empty file."""
+    """Make all of it or nothing, so that a kill in between leaves a file that SQLite makes empty again."""
     connection.execute("BEGIN IMMEDIATE")
     for statement in (f"PRAGMA application_id={_APPLICATION_ID}", f"PRAGMA user_version={_VERSION}", *_SCHEMA):
         connection.execute(statement)
@@ -318,4 +320,6 @@ def _check_origin(connection: sqlite3.Connection, path: Path, origin: str) -> No
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> JournalError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY_ROLLBACK:
+        return JournalError(f"the journal {path} was left in the middle of a write; the next run with it repairs that")
     return JournalError(f"the journal {path} is damaged or no journal at all ({error}); it was left as it is")

@@ -1,10 +1,7 @@
-"""Runs with a journal: killed anywhere and run again, nothing is sent twice and nothing is lost."""
+"""Runs with a journal, and what a later run makes of it."""
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,25 +25,10 @@ from symbl_async import (
     Stream,
     SubmitUncertainError,
     SymblClient,
-    _crash,
 )
 from symbl_async._journal.rows import RowState
 from symbl_async._journal.store import read_rows
 from symbl_async.testing import Fault, TestServer, serve
-
-from .killed_run import run
-
-PROGRAM = Path(__file__).with_name("killed_run.py")
-SIZES = tuple(1_100_000 + number for number in range(5))
-"""Two reads each, so that there is a middle, and each of its own length, by which the server's record knows it."""
-
-
-def folder_of_files(folder: Path) -> Path:
-    """A folder of recordings of different lengths."""
-    folder.mkdir()
-    for size in SIZES:
-        media(folder, f"{size}.mp3", size)
-    return folder
 
 
 def jobs_by_size(server: TestServer) -> dict[int, set[str]]:
@@ -68,64 +50,6 @@ async def rerun(client: SymblClient, sources: Sequence[Any], journal: Path, **op
     async with client.batch(sources, journal=journal, **options) as batch:
         outcomes = [outcome async for outcome in batch]
     return sorted(outcomes, key=lambda outcome: outcome.index)
-
-
-async def killed(server: TestServer, folder: Path, point: str, nth: int) -> bool:
-    """Run in a process that is killed at *point*; tells whether it got there."""
-    command = [sys.executable, str(PROGRAM), server.url, server.app_id, server.app_secret, str(folder), point, str(nth)]
-    with anyio.fail_after(60):
-        done = await anyio.run_process(command, check=False, stderr=subprocess.PIPE)
-    assert done.returncode in (0, -9), done.stderr.decode()
-    return done.returncode == -9
-
-
-@pytest.mark.parametrize("extensions", [False, True], ids=["foreign server", "our server"])
-@pytest.mark.parametrize("point", [point for point in _crash.CRASH_POINTS if point != "reconcile_sent"])
-async def test_row_73_74_75_run_killed_anywhere_is_resumed(tmp_path: Path, point: str, extensions: bool) -> None:
-    """After a kill and a rerun each file has one job, or is in doubt with one at most; with keys none is in doubt."""
-    folder = folder_of_files(tmp_path / "calls")
-    async with serve(job_seconds=0.02, extensions=extensions) as server:
-        assert await killed(server, folder, point, 1 if point in ("resume_opened", "checkpoint") else 2)
-        before = states(folder.with_suffix(".sqlite"))
-        outcomes = await run(server.url, server.app_id, server.app_secret, folder)
-        after, jobs = states(folder.with_suffix(".sqlite")), jobs_by_size(server)
-    assert len(outcomes) == len(SIZES)
-    for outcome in outcomes:
-        name, size = Path(outcome.source).name, int(Path(outcome.source).stem)
-        if after[name] is RowState.UNCERTAIN:
-            assert outcome.state is OutcomeState.UNCERTAIN
-            assert before[name] is RowState.COMMITTING
-            assert not extensions
-            assert len(jobs[size]) <= 1
-        else:
-            assert outcome.ok, outcome.error
-            assert after[name] is RowState.COMPLETED
-            assert len(jobs[size]) == 1, "sent twice, or never"
-            assert (outcome.state is OutcomeState.SKIPPED) == (before.get(name) is RowState.COMPLETED)
-
-
-async def test_row_76_resume_that_is_killed_too(tmp_path: Path) -> None:
-    """Killed five times over, in five places, the run still comes to its end with one job for each file."""
-    folder = folder_of_files(tmp_path / "calls")
-    async with serve(job_seconds=0.02) as server:
-        for point in ("uploading_marked", "ids_parsed", "acked", "terminal_seen", "result_stored"):
-            assert await killed(server, folder, point, 1)
-        outcomes = await run(server.url, server.app_id, server.app_secret, folder)
-        assert all(outcome.ok for outcome in outcomes)
-        assert {size: len(jobs) for size, jobs in jobs_by_size(server).items()} == dict.fromkeys(SIZES, 1)
-
-
-def test_every_point_is_passed_in_one_place() -> None:
-    """The registry and the code name the same points."""
-    package = Path(_crash.__file__).parent
-    named = [
-        name
-        for path in package.rglob("*.py")
-        if path.name != "_crash.py"
-        for call in re.findall(r"crash_point\((.*)\)", path.read_text("utf-8"))
-        for name in re.findall(r'"(\w+)"', call)
-    ]
-    assert sorted(named) == sorted(_crash.CRASH_POINTS)
 
 
 async def test_second_run_skips_what_the_first_completed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -133,6 +134,28 @@ async def test_row_71_what_is_no_journal_is_refused_and_left_alone(tmp_path: Pat
     with pytest.raises(JournalError):
         list(read_rows(path))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["while made", "while written"])
+async def test_journal_left_in_the_middle_of_a_write_is_put_in_order(tmp_path: Path, made: bool) -> None:
+    """Killed while the file was made, or written where there is no log: a reader says so, the next run goes on."""
+    live, path = tmp_path / "live.sqlite", tmp_path / "run.sqlite"
+    if made:
+        async with opened(live) as store:
+            await store.put(row(1))
+    with contextlib.closing(sqlite3.connect(live, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("PRAGMA cache_size=1")  # so that pages of an unfinished write are in the file already
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("CREATE TABLE half (text TEXT)")
+        connection.executemany("INSERT INTO half VALUES (?)", [("x" * 3000,)] * 50)
+        shutil.copy(live, path)
+        shutil.copy(f"{live}-journal", f"{path}-journal")
+    with pytest.raises(JournalError, match="the next run"):
+        list(read_rows(path))
+    async with opened(path) as store:
+        await store.put(row(2))
+    assert {found.key for found in read_rows(path)} == ({row(1).key} if made else set()) | {row(2).key}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and links")
