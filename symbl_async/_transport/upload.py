@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -47,7 +47,7 @@ class Body:
     released: bool = field(init=False, default=False)
     failure: SymblError | None = field(init=False, default=None)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the bytes, exactly ``size`` of them, the source checked and the commit mark set before the last."""
         left = self.size
         while left > 0:
@@ -84,8 +84,10 @@ class Body:
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send everything to *writer*."""
         try:
-            async for chunk in self.chunks():
-                await self._put(writer, chunk)
+            # Left open by a cancel, it would be closed later, in a task that the loop makes for that.
+            async with aclosing(self.chunks()) as chunks:
+                async for chunk in chunks:
+                    await self._put(writer, chunk)
         except SymblError as error:
             self.failure = error
             raise
