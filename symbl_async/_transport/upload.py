@@ -94,29 +94,46 @@ class Body:
 
     async def _put(self, writer: AbstractStreamWriter, chunk: bytes) -> None:
         """Write *chunk*, however long it takes, as long as bytes of it move."""
-        loop = asyncio.get_running_loop()
-        waiting, moved_at = len(chunk) + _unsent(writer), loop.time()
-        timer: asyncio.TimerHandle
-
-        def look() -> None:
-            nonlocal waiting, moved_at, timer
-            now, left = loop.time(), _unsent(writer)
-            if left != waiting:
-                waiting, moved_at = left, now
-            if now - moved_at >= self._stall:
-                watch.reschedule(now)
-            else:
-                timer = loop.call_later(min(self._stall / 2, self._stall - (now - moved_at)), look)
-
         try:
-            async with asyncio.timeout(None) as watch:
-                timer = loop.call_later(self._stall / 2, look)
+            async with asyncio.timeout(None) as deadline:
+                watch = _StallWatch(writer, self._stall, deadline, len(chunk) + _unsent(writer))
                 try:
                     await writer.write(chunk)
                 finally:
-                    timer.cancel()
+                    watch.stop()
         except TimeoutError:
             raise UploadStalledError(f"the server took no byte of {self._name} for {self._stall:g} s") from None
+
+
+class _StallWatch:
+    """Lets *deadline* pass once the number of bytes that wait has been the same for *stall* seconds.
+
+    A class, as a function that asks to be called again refers to itself: each chunk would leave one to the garbage
+    collector, which stops everything to find them.
+    """
+
+    def __init__(self, writer: AbstractStreamWriter, stall: float, deadline: asyncio.Timeout, waiting: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._writer = writer
+        self._stall = stall
+        self._deadline = deadline
+        self._waiting = waiting
+        self._moved_at = self._loop.time()
+        self._timer = self._loop.call_later(stall / 2, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now, left = self._loop.time(), _unsent(self._writer)
+        if left != self._waiting:
+            self._waiting, self._moved_at = left, now
+        still = now - self._moved_at
+        if still >= self._stall:
+            self._deadline.reschedule(now)
+        else:
+            self._timer = self._loop.call_later(min(self._stall / 2, self._stall - still), self._look)
 
 
 @asynccontextmanager
