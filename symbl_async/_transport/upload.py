@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 
 import aiohttp
+import anyio.lowlevel
 from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field
 
@@ -22,6 +23,9 @@ CommitMark = Callable[[], Awaitable[None]]
 """Awaited once per attempt when only the last chunk is left; what it raises keeps that chunk back."""
 
 _HEAD_BYTES = 64
+
+TURN_BYTES = 512 * 1024
+"""What one turn of the loop encrypts at most; passing bytes on as they are takes a third of the time."""
 
 
 @define(eq=False, repr=False)
@@ -86,13 +90,18 @@ class Body:
         try:
             # Left open by a cancel, it would be closed later, in a task that the loop makes for that.
             async with aclosing(self.chunks()) as chunks:
+                turn = TURN_BYTES if _is_encrypted(writer) else self.size
                 async for chunk in chunks:
-                    await self._put(writer, chunk)
+                    view = memoryview(chunk)
+                    for start in range(0, len(view), turn):
+                        if start:
+                            await anyio.lowlevel.checkpoint()
+                        await self._put(writer, view[start : start + turn])
         except SymblError as error:
             self.failure = error
             raise
 
-    async def _put(self, writer: AbstractStreamWriter, chunk: bytes) -> None:
+    async def _put(self, writer: AbstractStreamWriter, chunk: memoryview) -> None:
         """Write *chunk*, however long it takes, as long as bytes of it move."""
         try:
             async with asyncio.timeout(None) as deadline:
@@ -173,6 +182,11 @@ def _unsent(writer: AbstractStreamWriter) -> int:
     """Return how many bytes wait in this process for the connection to take them."""
     transport = getattr(writer, "transport", None)
     return 0 if transport is None else int(transport.get_write_buffer_size())
+
+
+def _is_encrypted(writer: AbstractStreamWriter) -> bool:
+    transport = getattr(writer, "transport", None)
+    return transport is not None and transport.get_extra_info("sslcontext") is not None
 
 
 class BodyPayload(aiohttp.Payload):

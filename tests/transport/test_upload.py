@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -20,8 +21,8 @@ from peers import Connection, accept, peer
 from support import CHANGES, SlowThreads, client_of, media, no_task_left, open_files, until
 
 from symbl_async import InvalidInputError, Retry, Stream, Timeouts, UploadStalledError
-from symbl_async._transport.source import BytesSource, StreamSource, openable
-from symbl_async._transport.upload import Body, BodyPayload, open_body
+from symbl_async._transport.source import CHUNK_BYTES, BytesSource, StreamSource, openable
+from symbl_async._transport.upload import TURN_BYTES, Body, BodyPayload, open_body
 from symbl_async.testing import serve
 
 
@@ -139,7 +140,7 @@ async def test_row_66_hung_disk_fails_as_a_stall(tmp_path: Path) -> None:
 class Writer:
     """A connection that takes a chunk when told to; until then it is being written."""
 
-    transport = None
+    transport: Any = None
 
     def __init__(self, take: Callable[[int], Awaitable[None]]) -> None:
         self.take = take
@@ -287,6 +288,62 @@ async def test_other_tasks_have_their_turn_between_chunks(tmp_path: Path) -> Non
             group.cancel_scope.cancel()
     assert len(turns_at) == 5
     assert len(set(turns_at)) == 5
+
+
+class Encrypted:
+    """What a writer's transport says of itself with TLS."""
+
+    def get_extra_info(self, name: str) -> object:
+        """Have a TLS context."""
+        return object() if name == "sslcontext" else None
+
+    def get_write_buffer_size(self) -> int:
+        """Hold nothing back."""
+        return 0
+
+
+async def test_other_tasks_have_their_turn_while_a_chunk_is_encrypted() -> None:
+    """With TLS no turn of the loop has to encrypt more than its part, and the parts join to the file."""
+
+    async def take(_: int) -> None:
+        turns_at.append(turns)
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    data = os.urandom(2 * CHUNK_BYTES + 1)
+    turns = 0
+    turns_at: list[int] = []
+    writer = Writer(take)
+    writer.transport = Encrypted()
+    async with anyio.create_task_group() as group:
+        group.start_soon(turn)
+        async with open_body(BytesSource(data), stall=5) as body:
+            await body.write(writer)  # type: ignore[arg-type]
+        group.cancel_scope.cancel()
+    assert [len(part) for part in writer.chunks] == [TURN_BYTES] * 4 + [1]
+    assert b"".join(writer.chunks) == data
+    assert all(turns_at[number] < turns_at[number + 1] for number in (0, 2))
+
+
+@pytest.mark.parametrize("chunks", [2, 50])
+async def test_chunks_leave_no_garbage(chunks: int) -> None:
+    """However many chunks are sent, the garbage collector finds next to nothing: it would stop the loop to look."""
+
+    async def take(_: int) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with open_body(BytesSource(bytes(chunks), chunk_bytes=1), stall=5) as body:
+            await body.write(Writer(take))  # type: ignore[arg-type]
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("uploads", "chunk"), [(15, 1024 * 1024), (16, 256 * 1024)])
