@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .report import print_table, write_json
 
-NAMES = ("imports", "upload_memory", "one_poll", "watching", "polling", "long_poll", "makespan")
+NAMES = ("imports", "uploads", "upload_memory", "one_poll", "watching", "polling", "long_poll", "makespan")
 
 
 def main() -> int:

@@ -47,6 +47,12 @@ def at_most(limit: float, value: float, unit: str = "") -> str:
     return text if value <= limit else f"{text}: missed"
 
 
+def at_least(limit: float, value: float, unit: str = "") -> str:
+    """Return an aim in words, with a note where *value* misses it."""
+    text = f">= {limit:g} {unit}".rstrip()
+    return text if value >= limit else f"{text}: missed"
+
+
 def machine() -> dict[str, str]:
     """Return the machine and the versions that the figures belong to."""
     return {

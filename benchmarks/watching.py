@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import gc
 import math
-import multiprocessing
 import statistics
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
-from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 import msgspec
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from symbl_async import Polling, SymblClient
 from symbl_async._protocol import Reply, Request, build_get_job
 
+from .process import fresh
 from .report import Figure, Result, at_most
-
-T = TypeVar("T")
+from .ticker import Ticker
 
 COUNTS = (1_000, 10_000, 100_000)
 RATE = 1000.0
@@ -162,34 +158,6 @@ def cpu(how: str, count: int) -> float:
     return anyio.run(main)
 
 
-@define
-class _Ticker:
-    """A task that does nothing but note the longest time between two of its turns, phase by phase.
-
-    It is the time of this thread that counts: what other programs take of a busy machine holds up everything alike.
-    """
-
-    longest: dict[str, float] = field(factory=dict)
-    phase: str = ""
-
-    async def run(self) -> None:
-        """Turn until cancelled."""
-        before = time.thread_time()
-        while True:
-            await anyio.lowlevel.checkpoint()
-            now = time.thread_time()
-            self.longest[self.phase] = max(self.longest.get(self.phase, 0.0), now - before)
-            before = now
-
-    @asynccontextmanager
-    async def during(self, phase: str) -> AsyncIterator[None]:
-        """Note under the name of *phase*."""
-        self.phase = phase
-        yield
-        await anyio.sleep(0.05)  # so that the last turn is noted too
-        self.phase = ""
-
-
 def stalls(how: str, count: int, *, collector: bool = True) -> dict[str, float]:
     """Return the longest hold-up of the loop, in seconds, while ids are entered, polled, added and left.
 
@@ -203,7 +171,7 @@ def stalls(how: str, count: int, *, collector: bool = True) -> dict[str, float]:
     first, more = names("11111111", count), names("22222222", count)
 
     async def main() -> dict[str, float]:
-        service, ticker = Service(), _Ticker()
+        service, ticker = Service(), Ticker()
         async with anyio.create_task_group() as group, _client(service, count / RATE, RATE) as client:
             group.start_soon(ticker.run)
             watching = WATCHING[how](client, service, first, count / RATE)
@@ -235,22 +203,16 @@ def collection(_how: str, _count: int) -> float:
     return anyio.run(main)
 
 
-def _fresh(case: Callable[..., T], how: str, count: int, **options: bool) -> T:
-    """Run *case* in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(partial(case, how, count, **options)).result()
-
-
 def _memory_figures() -> Iterator[Figure]:
     for count in COUNTS:
-        base, value = _fresh(memory, BASE, count), _fresh(memory, OURS, count)
+        base, value = fresh(memory, BASE, count), fresh(memory, OURS, count)
         yield Figure(f"{count:,} ids: memory per id, {BASE}", base, "bytes")
         aim = at_most(BYTES, value, "bytes")
         yield Figure(f"{count:,} ids: memory per id, {OURS}", value, "bytes", BASE, value / base, aim)
 
 
 def _cpu_figures() -> Iterator[Figure]:
-    rounds = [{(how, count): _fresh(cpu, how, count) for count in COUNTS for how in WATCHING} for _ in range(ROUNDS)]
+    rounds = [{(how, count): fresh(cpu, how, count) for count in COUNTS for how in WATCHING} for _ in range(ROUNDS)]
     values = {case: statistics.median(one[case] for one in rounds) for case in rounds[0]}
     for (how, count), value in values.items():
         base = values[BASE, count]
@@ -264,10 +226,10 @@ def _cpu_figures() -> Iterator[Figure]:
 
 
 def _stall_figures() -> Iterator[Figure]:
-    yield Figure("a full garbage collection before anything is watched", _fresh(collection, OURS, 0) * 1e3, "ms")
+    yield Figure("a full garbage collection before anything is watched", fresh(collection, OURS, 0) * 1e3, "ms")
     for count in COUNTS:
-        base, value = _fresh(stalls, BASE, count), _fresh(stalls, OURS, count)
-        alone = _fresh(stalls, OURS, count, collector=False)
+        base, value = fresh(stalls, BASE, count), fresh(stalls, OURS, count)
+        alone = fresh(stalls, OURS, count, collector=False)
         for phase in value:
             name = f"{count:,} ids: longest stall while {phase}"
             yield Figure(f"{name}, {BASE}", base[phase] * 1e3, "ms")

@@ -34,7 +34,7 @@ from ._target import Target, read_target
 from ._transport.calls import GRACE, Call, Calls
 from ._transport.http import ConnectorFactory, HttpTransport, Transport
 from ._transport.session import Session, open_session
-from ._transport.source import BytesSource, OpenableSource, openable, read_head
+from ._transport.source import BytesSource, OpenableSource, chunk_bytes_for, openable, read_head
 from ._version import __version__
 from .errors import ClientStateError, InvalidInputError
 from .models._parameters import check_id
@@ -87,6 +87,7 @@ class _Parts:
     submitter: Submitter
     calls: Calls
     readers: ThreadPoolExecutor
+    chunk_bytes: int
     submit: Submit
     read: Read
     group: anyio.abc.TaskGroup | None = None
@@ -366,7 +367,8 @@ class SymblClient:
             self._start_delivery,
             at_least_once=self.delivery == "at_least_once",
         )
-        return _Parts(session, scheduler, submitter, calls, readers, self._submit, self._read)
+        chunk_bytes = chunk_bytes_for(self.max_uploads)
+        return _Parts(session, scheduler, submitter, calls, readers, chunk_bytes, self._submit, self._read)
 
     # --- the API ----------------------------------------------------------------------------------------------------
 
@@ -549,7 +551,7 @@ class SymblClient:
 
     async def _submit(self, submission: Submission, call: Call | None = None) -> JobHandle:
         parts = self._open_parts()
-        request, source = await _request_for(submission, parts.readers)
+        request, source = await _request_for(submission, parts.readers, parts.chunk_bytes)
         on_progress = None if isinstance(submission, TextSubmission) else submission.on_progress
         record = await parts.submitter.submit(
             request, source, append_to=submission.append_to, on_progress=on_progress, call=call
@@ -613,7 +615,9 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-async def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> tuple[Request, OpenableSource]:
+async def _request_for(
+    submission: Submission, readers: ThreadPoolExecutor, chunk_bytes: int
+) -> tuple[Request, OpenableSource]:
     """Return what goes on the wire for *submission*: the request and the source of its body."""
     if isinstance(submission, TextSubmission):
         return _with_json(build_text(submission.messages, submission.params, submission.append_to))
@@ -630,7 +634,7 @@ async def _request_for(submission: Submission, readers: ThreadPoolExecutor) -> t
         head = await read_head(source, readers)
         content_type = content_type if head is None or matches(content_type, head) else None
     request = build_media_file(kind, submission.params, content_type, submission.append_to)
-    return request, openable(source, readers)
+    return request, openable(source, readers, chunk_bytes)
 
 
 def _with_json(request: Request) -> tuple[Request, OpenableSource]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -92,3 +95,70 @@ def media(folder: Path, name: str = "talk.mp3", size: int = 3000) -> Path:
     path = folder / name
     path.write_bytes((b"ID3\x04\x00\x00\x00\x00\x00\x00" + bytes(size))[:size])
     return path
+
+
+def grow(path: Path) -> None:
+    """Append to it."""
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def rewrite(path: Path) -> None:
+    """Write the same number of bytes, a little later."""
+    facts = path.stat()
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1_000_000))
+
+
+def replace(path: Path) -> None:
+    """Put another file in its place."""
+    facts = path.stat()
+    other = path.with_suffix(".new")
+    other.write_bytes(path.read_bytes())
+    os.utime(other, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    other.rename(path)
+
+
+def remove(path: Path) -> None:
+    """Delete it."""
+    path.unlink()
+
+
+CHANGES = (grow, rewrite, replace, remove)
+"""What may become of a file while it is sent, its length from the start untouched."""
+
+
+class SlowThreads(ThreadPoolExecutor):
+    """Threads whose calls with a given name, but for the first *free* of them, wait for permission.
+
+    Attributes:
+        calls: How many calls with that name were handed in.
+        over: How many of them have ended.
+        begun: Set once one of them waits.
+        go: The permission.
+    """
+
+    def __init__(self, name: str, free: int = 0, threads: int = 4) -> None:
+        super().__init__(threads)
+        self.name = name
+        self.free = free
+        self.calls = self.over = 0
+        self.begun = threading.Event()
+        self.go = threading.Event()
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Hold back the calls that are meant."""
+        if getattr(getattr(fn, "func", fn), "__name__", "") != self.name:
+            return super().submit(fn, *args, **kwargs)
+        self.calls += 1
+        waits = self.calls > self.free
+
+        def held() -> Any:
+            if waits:
+                self.begun.set()
+                assert self.go.wait(10)
+            try:
+                return fn(*args, **kwargs)
+            finally:
+                self.over += 1
+
+        return super().submit(held)

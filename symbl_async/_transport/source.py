@@ -14,12 +14,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import anyio.lowlevel
+
 from ..errors import InvalidInputError, ResourceError
 from ..models._inputs import Stream
 from ..models.submission import Source
 
 CHUNK_BYTES = 1024 * 1024
 """One read; smaller ones cost several times the CPU, larger ones stall the loop."""
+
+MANY_UPLOADS = 16
+"""From so many at once on reads are smaller: each upload holds up to three, and writes one in a turn of the loop."""
+
+SMALL_CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
@@ -61,20 +68,30 @@ class OpenableSource(Protocol):
         ...
 
 
-def openable(source: Source, executor: Executor) -> OpenableSource:
-    """Wrap what a caller handed in; files are read by *executor*'s threads.
+def chunk_bytes_for(max_uploads: int) -> int:
+    """Return how much to read at a time where so many uploads may be under way at once."""
+    return CHUNK_BYTES if max_uploads < MANY_UPLOADS else SMALL_CHUNK_BYTES
+
+
+def openable(source: Source, executor: Executor, chunk_bytes: int = CHUNK_BYTES) -> OpenableSource:
+    """Wrap what a caller handed in.
+
+    Args:
+        source: The caller's path, bytes, file or stream.
+        executor: Its threads read files.
+        chunk_bytes: How much of files and bytes is read at a time; a stream's chunks are what it gives.
 
     Raises:
         InvalidInputError: It is of no kind that can be sent.
     """
     if isinstance(source, str | os.PathLike):
-        return PathSource(Path(source), executor)
+        return PathSource(Path(source), executor, chunk_bytes)
     if isinstance(source, bytes | bytearray | memoryview):
-        return BytesSource(bytes(source))
+        return BytesSource(bytes(source), chunk_bytes=chunk_bytes)
     if isinstance(source, Stream):
         return StreamSource(source)
     if hasattr(source, "read") and hasattr(source, "seek"):
-        return FileSource(source, executor)
+        return FileSource(source, executor, chunk_bytes)
     raise InvalidInputError(
         f"a source is a path, bytes, a seekable binary file or a Stream(chunks, size), not {type(source).__name__}"
     )
@@ -103,24 +120,26 @@ class BytesSource:
 
     replayable = True
 
-    def __init__(self, data: bytes, name: str = "the bytes given") -> None:
+    def __init__(self, data: bytes, name: str = "the bytes given", chunk_bytes: int = CHUNK_BYTES) -> None:
         self.name = name
         self._data = memoryview(data)
+        self._chunk_bytes = chunk_bytes
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[int, Reader]]:
         """Open it; empty bytes are refused."""
         if not self._data:
             raise InvalidInputError(f"{self.name} are empty")
-        yield len(self._data), _BytesReader(self._data)
+        yield len(self._data), _BytesReader(self._data, self._chunk_bytes)
 
 
 class _BytesReader:
-    def __init__(self, data: memoryview) -> None:
+    def __init__(self, data: memoryview, chunk_bytes: int) -> None:
         self._data = data
+        self._chunk_bytes = chunk_bytes
 
     async def read(self) -> bytes:
-        chunk, self._data = self._data[:CHUNK_BYTES], self._data[CHUNK_BYTES:]
+        chunk, self._data = self._data[: self._chunk_bytes], self._data[self._chunk_bytes :]
         return bytes(chunk)
 
     async def check_unchanged(self) -> None:
@@ -128,14 +147,15 @@ class _BytesReader:
 
 
 class PathSource:
-    """A regular file, read unbuffered with aiofiles."""
+    """A regular file, read unbuffered with aiofiles, one chunk ahead of what is sent."""
 
     replayable = True
 
-    def __init__(self, path: Path, executor: Executor) -> None:
+    def __init__(self, path: Path, executor: Executor, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.name = str(path)
-        self._path = path
+        self.path = path
         self._executor = executor
+        self.chunk_bytes = chunk_bytes
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[tuple[int, Reader]]:
@@ -146,20 +166,20 @@ class PathSource:
         try:
             with _file_errors(self.name):
                 # Non-blocking, so that a FIFO without a writer is refused by the check below and does not hang here.
-                file = await aiofiles.open(self._path, "rb", buffering=0, executor=calls, opener=_open_nonblocking)
+                file = await aiofiles.open(self.path, "rb", buffering=0, executor=calls, opener=_open_nonblocking)
         except asyncio.CancelledError:
             calls.afterwards(_close_opened)
             raise
         raw = calls.result()
         try:
-            facts = os.fstat(file.fileno())
+            facts = os.fstat(raw.fileno())
             if not stat.S_ISREG(facts.st_mode):
                 raise InvalidInputError(f"{self.name} is a {_kind(facts.st_mode)}, not a file")
             if facts.st_size == 0:
                 raise InvalidInputError(f"{self.name} is empty")
-            yield facts.st_size, _PathReader(self.name, self._path, file, facts, self._executor)
+            yield facts.st_size, _PathReader(self, file, raw, facts, calls)
         finally:
-            # After a cancel or a stall a read may still run in its thread, and a descriptor must not be closed under
+            # Where the upload ended early a read may still run in its thread, and a descriptor must not be closed under
             # it: its number could be another file's by the time it is used. Whoever finishes last closes.
             calls.afterwards(lambda _: raw.close())
 
@@ -182,8 +202,9 @@ class _LastCall(Executor):
         return self._last.result()
 
     def afterwards(self, callback: Callable[[Future[Any]], object]) -> None:
-        """Call *callback* when the last call is over: now, or by the thread that runs it."""
+        """Call *callback* when the last call is over: now, or by the thread that runs it; one that waits is dropped."""
         if self._last is not None:
+            self._last.cancel()
             self._last.add_done_callback(callback)
 
 
@@ -193,44 +214,61 @@ def _close_opened(opening: Future[Any]) -> None:
 
 
 class _PathReader:
-    def __init__(self, name: str, path: Path, file: Any, facts: os.stat_result, executor: Executor) -> None:
-        self._executor = executor
-        self._name = name
-        self._path = path
+    def __init__(self, source: PathSource, file: Any, raw: io.FileIO, facts: os.stat_result, calls: _LastCall) -> None:
+        self._source = source
         self._file = file
+        self._raw = raw
         self._facts = facts
+        self._calls = calls
+        self._left = facts.st_size
+        self._ahead: Future[bytes] | None = None
 
     async def read(self) -> bytes:
-        with _file_errors(self._name):
-            data: bytes = await self._file.read(CHUNK_BYTES)
+        data: bytes
+        ahead, self._ahead = self._ahead, None
+        with _file_errors(self._source.name):
+            if ahead is None:
+                data = await self._file.read(self._source.chunk_bytes)
+            elif ahead.done():
+                # Other tasks have their turn all the same, but no thread has to wake the loop for this one.
+                await anyio.lowlevel.checkpoint()
+                data = ahead.result()
+            else:
+                data = await asyncio.wrap_future(ahead)
+            self._left -= len(data)
+            if data and self._left > 0:
+                # The call that aiofiles would make, which begins only once somebody awaits it.
+                self._ahead = self._calls.submit(self._raw.read, self._source.chunk_bytes)
         return data
 
     async def check_unchanged(self) -> None:
         if await self.read():
-            raise _changed(self._name, "it grew")
-        now = os.fstat(self._file.fileno())
+            raise _changed(self._source.name, "it grew")
+        now = os.fstat(self._raw.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._facts.st_size, self._facts.st_mtime_ns):
-            raise _changed(self._name, "it was written to")
+            raise _changed(self._source.name, "it was written to")
         try:
-            there = await _in_thread(partial(os.stat, self._path), self._executor)
+            there = await _in_thread(partial(os.stat, self._source.path), self._calls)
         except OSError:
-            raise _changed(self._name, "it was removed") from None
+            raise _changed(self._source.name, "it was removed") from None
         if (there.st_dev, there.st_ino) != (self._facts.st_dev, self._facts.st_ino):
-            raise _changed(self._name, "it was replaced")
+            raise _changed(self._source.name, "it was replaced")
 
 
 class FileSource:
     """A seekable binary file of the caller's, sync or aiofiles, from the position it had when it was handed in.
 
-    It is read off the event loop, replayed by seeking, and never closed.
+    It is read off the event loop, replayed by seeking, and never closed. It is never read ahead either: when an attempt
+    ends, its position is no longer ours to move.
     """
 
     replayable = True
 
-    def __init__(self, file: Any, executor: Executor) -> None:
+    def __init__(self, file: Any, executor: Executor, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.name = f"the file {getattr(file, 'name', '')!r}" if getattr(file, "name", None) else "the file given"
         self._file = file
         self._executor = executor
+        self._chunk_bytes = chunk_bytes
         self._start: int | None = None
 
     @asynccontextmanager
@@ -249,7 +287,7 @@ class FileSource:
     async def read(self) -> bytes:
         """Read one chunk."""
         with _file_errors(self.name):
-            data = await self._call("read", CHUNK_BYTES)
+            data = await self._call("read", self._chunk_bytes)
         if not isinstance(data, bytes):
             raise InvalidInputError(f"{self.name} is open in text mode; open it with mode 'rb'")
         return data

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import socket
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -15,7 +14,7 @@ from typing import Any
 import aiofiles
 import anyio
 import pytest
-from support import media, open_files, until
+from support import CHANGES, SlowThreads, media, open_files, until
 
 from symbl_async import InvalidInputError, ResourceError, Stream
 from symbl_async._transport.source import CHUNK_BYTES, OpenableSource, openable
@@ -175,38 +174,7 @@ async def test_impossible_paths_are_refused(path: str, executor: Executor) -> No
         await whole(openable(path, executor))
 
 
-def grow(path: Path) -> None:
-    """Append to it."""
-    with path.open("ab") as file:
-        file.write(b"more")
-
-
-def shrink(path: Path) -> None:
-    """Cut it."""
-    os.truncate(path, 100)
-
-
-def rewrite(path: Path) -> None:
-    """Write the same number of bytes, a little later."""
-    facts = path.stat()
-    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns + 1_000_000))
-
-
-def replace(path: Path) -> None:
-    """Put another file in its place."""
-    facts = path.stat()
-    other = path.with_suffix(".new")
-    other.write_bytes(path.read_bytes())
-    os.utime(other, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    other.rename(path)
-
-
-def remove(path: Path) -> None:
-    """Delete it."""
-    path.unlink()
-
-
-@pytest.mark.parametrize("change", [grow, rewrite, replace, remove])
+@pytest.mark.parametrize("change", CHANGES)
 async def test_row_64_changed_file_is_noticed(
     change: Callable[[Path], None], tmp_path: Path, executor: Executor
 ) -> None:
@@ -262,33 +230,11 @@ async def test_member_of_an_archive_can_be_sent(tmp_path: Path, executor: Execut
         assert await whole(openable(file, executor)) == b"sound"
 
 
-class Slow(ThreadPoolExecutor):
-    """Threads whose calls with a given name wait for permission."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(4)
-        self.name = name
-        self.begun = threading.Event()
-        self.go = threading.Event()
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Hold back the calls that are meant."""
-        if getattr(getattr(fn, "func", fn), "__name__", "") != self.name:
-            return super().submit(fn, *args, **kwargs)
-
-        def held() -> Any:
-            self.begun.set()
-            assert self.go.wait(10)
-            return fn(*args, **kwargs)
-
-        return super().submit(held)
-
-
 @pytest.mark.parametrize("call", ["open", "read"])
 async def test_row_66_cancel_does_not_wait_for_a_hung_disk(call: str, tmp_path: Path) -> None:
     """A cancelled open or read returns at once; its thread closes the file when it gets that far."""
     path = media(tmp_path)
-    with Slow(call) as executor:
+    with SlowThreads(call) as executor:
         source = openable(path, executor)
         async with anyio.create_task_group() as group:
             group.start_soon(whole, source)
@@ -297,4 +243,82 @@ async def test_row_66_cancel_does_not_wait_for_a_hung_disk(call: str, tmp_path: 
         assert not executor.go.is_set()  # the cancel did not wait for the thread
         executor.go.set()
     # The threads have ended.
+    assert str(path) not in "".join(open_files())
+
+
+async def test_read_ahead_is_one_chunk(tmp_path: Path) -> None:
+    """While a chunk is in use the next one is read, and no further one."""
+    path = media(tmp_path, size=5000)
+    with SlowThreads("read", free=100) as executor:
+        async with openable(path, executor, 1000).open() as (_, reader):
+            for number in range(1, 5):
+                assert len(await reader.read()) == 1000
+                await until(lambda number=number: executor.over == number + 1)
+                assert executor.calls == number + 1
+            await reader.read()
+            assert executor.calls == 5  # nothing is left to read ahead
+
+
+async def test_one_chunk_is_read_without_reading_ahead(tmp_path: Path) -> None:
+    """A file of one chunk costs the read of it and the one past its end."""
+    with SlowThreads("read", free=100) as executor:
+        async with openable(media(tmp_path, size=1000), executor, 1000).open() as (size, reader):
+            assert len(await reader.read()) == size
+            await reader.check_unchanged()
+        assert executor.calls == 2
+
+
+async def test_callers_file_is_not_read_ahead(executor: Executor) -> None:
+    """A file of the caller's stands where the last chunk that was asked for ends."""
+    file = io.BytesIO(bytes(5000))
+    async with openable(file, executor, 1000).open() as (_, reader):
+        await reader.read()
+        assert file.tell() == 1000
+
+
+class SecondRead(ThreadPoolExecutor):
+    """Threads, but for the second read, which comes to what is given."""
+
+    def __init__(self, second: Future[bytes]) -> None:
+        super().__init__(1)
+        self.second = second
+        self.reads = 0
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Count reads."""
+        self.reads += getattr(getattr(fn, "func", fn), "__name__", "") == "read"
+        return self.second if self.reads == 2 else super().submit(fn, *args, **kwargs)
+
+
+async def test_failed_read_ahead_is_told_in_its_turn(tmp_path: Path) -> None:
+    """What goes wrong while reading ahead is an error of the chunk that it would have been."""
+    failed: Future[bytes] = Future()
+    failed.set_exception(OSError(5, "Input/output error"))
+    with SecondRead(failed) as executor:
+        async with openable(media(tmp_path, size=3000), executor, 1000).open() as (_, reader):
+            assert len(await reader.read()) == 1000
+            with pytest.raises(InvalidInputError, match="Input/output error"):
+                await reader.read()
+
+
+async def test_read_ahead_that_has_no_thread_yet_is_dropped(tmp_path: Path) -> None:
+    """An upload that ends before its next read began closes the file at once."""
+    path = media(tmp_path, size=3000)
+    waiting: Future[bytes] = Future()
+    with SecondRead(waiting) as executor:
+        async with openable(path, executor, 1000).open() as (_, reader):
+            await reader.read()
+        assert waiting.cancelled()
+        assert str(path) not in "".join(open_files())
+
+
+async def test_file_is_closed_by_the_read_ahead_that_outlives_the_upload(tmp_path: Path) -> None:
+    """An upload that ends early waits for no read ahead; the file is closed when that is over."""
+    path = media(tmp_path, size=3000)
+    with SlowThreads("read", free=1) as executor:
+        async with openable(path, executor, 1000).open() as (_, reader):
+            await reader.read()
+            await until(executor.begun.is_set)
+        assert str(path) in "".join(open_files())
+        executor.go.set()
     assert str(path) not in "".join(open_files())

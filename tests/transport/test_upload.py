@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import anyio
+import anyio.lowlevel
 import pytest
 from blockbuster import BlockBuster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import Connection, accept, peer
-from support import client_of, media
+from support import CHANGES, SlowThreads, client_of, media, no_task_left, open_files, until
 
 from symbl_async import InvalidInputError, Retry, Stream, Timeouts, UploadStalledError
-from symbl_async._transport.source import BytesSource, StreamSource, openable
-from symbl_async._transport.upload import Body, BodyPayload, open_body
+from symbl_async._transport.source import CHUNK_BYTES, BytesSource, StreamSource, openable
+from symbl_async._transport.upload import TURN_BYTES, Body, BodyPayload, open_body
 from symbl_async.testing import serve
 
 
@@ -134,6 +137,228 @@ async def test_row_66_hung_disk_fails_as_a_stall(tmp_path: Path) -> None:
         free.set()
 
 
+class Writer:
+    """A connection that takes a chunk when told to; until then it is being written."""
+
+    transport: Any = None
+
+    def __init__(self, take: Callable[[int], Awaitable[None]]) -> None:
+        self.take = take
+        self.chunks: list[bytes] = []
+
+    async def write(self, chunk: bytes) -> None:
+        """Write the chunk with the ordinal that is told, from 1."""
+        await self.take(len(self.chunks) + 1)
+        self.chunks.append(chunk)
+
+
+async def test_next_chunk_is_read_while_one_is_written(tmp_path: Path) -> None:
+    """The read of a chunk ends while the one before it is still being written, and the whole file goes out."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(os.urandom(2500))
+
+    async def take(ordinal: int) -> None:
+        # The last one was let go by then, which takes another read, past the end.
+        await until(lambda: executor.over == min(ordinal, 3) + 1)
+
+    with SlowThreads("read", free=100) as executor:
+        async with open_body(openable(path, executor, 1000), stall=5) as body:
+            writer = Writer(take)
+            await body.write(writer)  # type: ignore[arg-type]
+    assert [len(chunk) for chunk in writer.chunks] == [1000, 1000, 500]
+    assert b"".join(writer.chunks) == path.read_bytes()
+
+
+async def test_check_and_mark_come_between_the_last_read_and_the_last_chunk(tmp_path: Path) -> None:
+    """A last chunk that was read ahead waits for the read past the end, then for the mark."""
+    order: list[str] = []
+
+    async def take(ordinal: int) -> None:
+        await until(lambda: executor.over == ordinal + 1)
+        order.append(f"chunk {ordinal}, {executor.over} reads, released {body.released}")
+
+    async def mark() -> None:
+        order.append(f"mark, {executor.over} reads, released {body.released}")
+
+    with SlowThreads("read", free=100) as executor:
+        async with open_body(openable(media(tmp_path, size=2000), executor, 1000), stall=5, commit=mark) as body:
+            await body.write(Writer(take))  # type: ignore[arg-type]
+    assert order == [
+        "chunk 1, 2 reads, released False",
+        "mark, 3 reads, released False",
+        "chunk 2, 3 reads, released True",
+    ]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_row_64_change_after_the_last_read_keeps_the_last_chunk_back(
+    change: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """A file that changes when all of it was read ahead, but not sent, is noticed, and no mark is set."""
+    path = media(tmp_path, size=2000)
+    marks = 0
+
+    async def take(ordinal: int) -> None:
+        await until(lambda: executor.over == 2)
+        change(path)
+
+    async def mark() -> None:
+        nonlocal marks
+        marks += 1
+
+    writer = Writer(take)
+    with SlowThreads("read", free=100) as executor:
+        async with open_body(openable(path, executor, 1000), stall=5, commit=mark) as body:
+            with pytest.raises(InvalidInputError, match="changed while it was being sent"):
+                await body.write(writer)  # type: ignore[arg-type]
+    assert len(writer.chunks) == 1
+    assert not marks
+    assert not body.released
+    assert body.sent == 1000
+
+
+@pytest.mark.parametrize("writing", [True, False])
+async def test_row_66_cancel_leaves_a_read_ahead_to_its_thread(writing: bool, tmp_path: Path) -> None:
+    """A cancel while a chunk is written, or the next awaited, leaves no task, and the thread closes the file."""
+    path = media(tmp_path, size=3000)
+
+    async def take(_: int) -> None:
+        if writing:
+            await anyio.sleep_forever()
+
+    async def upload() -> None:
+        async with open_body(openable(path, executor, 1000), stall=60) as body:
+            await body.write(Writer(take))  # type: ignore[arg-type]
+
+    with SlowThreads("read", free=1) as executor:
+        with no_task_left():
+            async with anyio.create_task_group() as group:
+                group.start_soon(upload)
+                await until(executor.begun.is_set)
+                await anyio.wait_all_tasks_blocked()
+                group.cancel_scope.cancel()
+        assert str(path) in "".join(open_files())
+        executor.go.set()
+    assert str(path) not in "".join(open_files())
+
+
+async def test_row_66_read_ahead_that_hangs_is_a_stall(tmp_path: Path) -> None:
+    """A read ahead that never ends is given up like any other, once its chunk is wanted."""
+
+    async def take(_: int) -> None:
+        await until(executor.begun.is_set)
+
+    writer = Writer(take)
+    with SlowThreads("read", free=1) as executor:
+        async with open_body(openable(media(tmp_path, size=3000), executor, 1000), stall=0.05) as body:
+            with pytest.raises(UploadStalledError, match="reading"), anyio.fail_after(2):
+                await body.write(writer)  # type: ignore[arg-type]
+        executor.go.set()
+    assert len(writer.chunks) == 1
+
+
+async def test_other_tasks_have_their_turn_between_chunks(tmp_path: Path) -> None:
+    """An upload whose reads are always done and whose writes never wait does not keep the loop to itself."""
+
+    class Inline(ThreadPoolExecutor):
+        """No thread: every call is over when it has been made."""
+
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            """Make the call."""
+            future: Future[Any] = Future()
+            future.set_result(fn(*args, **kwargs))
+            return future
+
+    async def take(ordinal: int) -> None:
+        turns_at.append(turns)
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    turns = 0
+    turns_at: list[int] = []
+    with Inline() as executor:
+        async with anyio.create_task_group() as group:
+            group.start_soon(turn)
+            async with open_body(openable(media(tmp_path, size=5000), executor, 1000), stall=5) as body:
+                await body.write(Writer(take))  # type: ignore[arg-type]
+            group.cancel_scope.cancel()
+    assert len(turns_at) == 5
+    assert len(set(turns_at)) == 5
+
+
+class Encrypted:
+    """What a writer's transport says of itself with TLS."""
+
+    def get_extra_info(self, name: str) -> object:
+        """Have a TLS context."""
+        return object() if name == "sslcontext" else None
+
+    def get_write_buffer_size(self) -> int:
+        """Hold nothing back."""
+        return 0
+
+
+async def test_other_tasks_have_their_turn_while_a_chunk_is_encrypted() -> None:
+    """With TLS no turn of the loop has to encrypt more than its part, and the parts join to the file."""
+
+    async def take(_: int) -> None:
+        turns_at.append(turns)
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    data = os.urandom(2 * CHUNK_BYTES + 1)
+    turns = 0
+    turns_at: list[int] = []
+    writer = Writer(take)
+    writer.transport = Encrypted()
+    async with anyio.create_task_group() as group:
+        group.start_soon(turn)
+        async with open_body(BytesSource(data), stall=5) as body:
+            await body.write(writer)  # type: ignore[arg-type]
+        group.cancel_scope.cancel()
+    assert [len(part) for part in writer.chunks] == [TURN_BYTES] * 4 + [1]
+    assert b"".join(writer.chunks) == data
+    assert all(turns_at[number] < turns_at[number + 1] for number in (0, 2))
+
+
+@pytest.mark.parametrize("chunks", [2, 50])
+async def test_chunks_leave_no_garbage(chunks: int) -> None:
+    """However many chunks are sent, the garbage collector finds next to nothing: it would stop the loop to look."""
+
+    async def take(_: int) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with open_body(BytesSource(bytes(chunks), chunk_bytes=1), stall=5) as body:
+            await body.write(Writer(take))  # type: ignore[arg-type]
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("uploads", "chunk"), [(15, 1024 * 1024), (16, 256 * 1024)])
+@pytest.mark.parametrize("kind", ["path", "bytes", "file"])
+async def test_many_uploads_send_small_chunks(uploads: int, chunk: int, kind: str, tmp_path: Path) -> None:
+    """A client that may have 16 bodies under way reads and sends a quarter of what others do at a time."""
+    path = media(tmp_path, size=2 * 1024 * 1024 + 1)
+    steps: list[int] = []
+    async with peer() as server, client_of(server, max_uploads=uploads) as client:
+        with path.open("rb") as file:
+            source = {"path": path, "bytes": path.read_bytes(), "file": file}[kind]
+            await client.audio.submit(source, on_progress=lambda done, _: steps.append(done))
+    assert steps == [*range(0, path.stat().st_size, chunk), path.stat().st_size]
+
+
 def test_payload_is_sent_once_and_has_no_text() -> None:
     """Aiohttp may neither repeat the body nor read it as text."""
     payload = BodyPayload(Body(3, None, 1.0, "x"), None)  # type: ignore[arg-type]
@@ -220,8 +445,6 @@ async def test_upload_does_not_block_the_loop(tmp_path: Path) -> None:
 
 async def test_uploads_are_bounded(tmp_path: Path) -> None:
     """No more bodies are under way than allowed, and no file is open before its turn."""
-    from support import open_files
-
     path = media(tmp_path, size=1000)
     most = files = 0
     release = anyio.Event()
@@ -237,8 +460,6 @@ async def test_uploads_are_bounded(tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             for _ in range(12):
                 group.start_soon(client.audio.submit, path)
-            from support import until
-
             await until(lambda: len(server.seen("submit")) == 3)
             await anyio.wait_all_tasks_blocked()
             assert len(server.seen("submit")) == 3
