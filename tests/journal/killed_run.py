@@ -50,7 +50,8 @@ async def run(command: dict[str, Any], told: int) -> None:
         polling=Polling(first=0.01, maximum=0.05, minimum_gap=0.001, per_second=2000),
     )
     sources = sorted(Path(command["folder"]).iterdir())
-    async with client, client.batch(sources, journal=command["journal"]) as batch:
+    options = {"journal": command["journal"], "on_uncertain": command["on_uncertain"]}
+    async with client, client.batch(sources, **options) as batch:
         async for outcome in batch:
             os.write(told, f"{json.dumps([outcome.source.name, outcome.state])}\n".encode())
 

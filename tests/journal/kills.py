@@ -85,7 +85,13 @@ class Kills:
         )
 
     async def run(
-        self, server: TestServer, folder: Path, journal: Path, kill: dict[str, int], seconds: float = 60.0
+        self,
+        server: TestServer,
+        folder: Path,
+        journal: Path,
+        kill: dict[str, int],
+        seconds: float = 60.0,
+        on_uncertain: str = "keep",
     ) -> Run:
         """Process *folder*; killed at the nth pass of a point in *kill*, or after so many seconds."""
         command = {
@@ -96,6 +102,7 @@ class Kills:
             "journal": str(journal),
             "kill": kill,
             "seconds": seconds,
+            "on_uncertain": on_uncertain,
         }
         answer = json.loads(await anyio.to_thread.run_sync(self._ask, json.dumps(command)))
         assert answer["status"] in (0, -9), "the run failed; see what it said on stderr"

@@ -22,9 +22,11 @@ from symbl_async import (
     TextSubmission,
 )
 from symbl_async._batches.reconcile import SETTLED
-from symbl_async._journal.rows import Row, RowState
+from symbl_async._journal.rows import IN_DOUBT, Row, RowState
 from symbl_async._journal.store import read_rows
 from symbl_async.testing import FakeClock, Fault, serve
+
+from .kills import SIZES, Kills
 
 MESSAGES = {"messages": [{"id": "1", "text": "Hello."}]}
 
@@ -291,3 +293,19 @@ async def test_looking_needs_a_journal() -> None:
     async with peer() as server, client_of(server) as client:
         with pytest.raises(InvalidInputError, match="journal"):
             client.batch([["Hello."]], on_uncertain="reconcile")
+
+
+async def test_row_74_run_killed_while_it_looks_is_resumed(tmp_path: Path, kills: Kills) -> None:
+    """Killed before the list was asked for, twice, the run comes to its end with one job for each file."""
+    journal = tmp_path / "run.sqlite"
+    faults = [Fault("submit_audio", nth, "lose-reply") for nth in (1, 3)]
+    async with serve(job_seconds=0.02, extensions=False, faults=faults) as server:
+        for _ in range(2):
+            run = await kills.run(server, kills.folder, journal, {"reconcile_sent": 1}, on_uncertain="reconcile")
+            assert run.killed
+            assert any(row.state in IN_DOUBT for row in read_rows(journal))
+        run = await kills.run(server, kills.folder, journal, {}, on_uncertain="reconcile")
+        assert not run.killed
+        assert {row.state for row in read_rows(journal)} == {RowState.COMPLETED}
+        made = [entry.bytes for entry in server.ledger if entry.job_id is not None]
+    assert sorted(made) == sorted(SIZES)
