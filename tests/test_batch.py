@@ -170,7 +170,7 @@ async def test_completed_job_whose_results_cannot_be_read_is_unread() -> None:
         assert outcome.job.ok
 
 
-async def test_input_seen_before_is_an_outcome(tmp_path: Path) -> None:
+async def test_row_84_input_seen_before_is_an_outcome(tmp_path: Path) -> None:
     """The same file under another spelling is not processed twice; messages and other parameters are no repeat."""
     path = media(tmp_path)
     (tmp_path / "link.mp3").symlink_to(path)
@@ -186,7 +186,7 @@ async def test_input_seen_before_is_an_outcome(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_sources_that_raise_end_after_what_was_started(asynchronous: bool) -> None:
+async def test_row_84_sources_that_raise_end_after_what_was_started(asynchronous: bool) -> None:
     """Inputs taken before have their outcome; then the error of the sources comes out as it is."""
 
     def plain() -> Iterator[list[str]]:
@@ -552,7 +552,7 @@ async def test_parameters_go_to_every_input(tmp_path: Path) -> None:
         assert steps[-1] == (4000, 4000)
 
 
-async def test_one_job_for_two_inputs_ends_both() -> None:
+async def test_row_40_one_job_for_two_inputs_ends_both() -> None:
     """A service that hands one job out twice gets both inputs their outcome."""
     async with peer() as server, client_of(server) as client:
         with anyio.fail_after(3):

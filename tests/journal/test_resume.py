@@ -173,7 +173,7 @@ async def test_file_that_changed_between_runs(tmp_path: Path) -> None:
         assert len(foreign.seen("submit")) == 1
 
 
-async def test_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: Path) -> None:
+async def test_row_84_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: Path) -> None:
     """The second of two equal ones is refused before anything is sent, and so is what can be read only once."""
     journal = tmp_path / "run.sqlite"
 
@@ -196,7 +196,7 @@ async def test_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: 
         assert again[0].state is OutcomeState.SKIPPED
 
 
-async def test_row_14_journal_is_held_and_belongs_to_one_server(tmp_path: Path) -> None:
+async def test_row_70_journal_is_held_and_belongs_to_one_server(tmp_path: Path) -> None:
     """A second batch is refused on entry, and so is the journal of another server; nothing was sent."""
     journal = tmp_path / "run.sqlite"
     async with serve(job_seconds=0) as server, serve(job_seconds=0) as other:
@@ -211,7 +211,7 @@ async def test_row_14_journal_is_held_and_belongs_to_one_server(tmp_path: Path) 
             assert not other.ledger
 
 
-async def test_row_68_69_broken_journal_stops_the_batch_and_tells_the_ids(tmp_path: Path) -> None:
+async def test_row_69_72_deleted_journal_stops_the_batch_and_tells_the_ids(tmp_path: Path) -> None:
     """Nothing more is sent, and ids that came and could not be written are in the error."""
     journal = tmp_path / "run.sqlite"
     go = anyio.Event()
