@@ -346,7 +346,9 @@ class SymblClient:
             self._trust_env,
         )
         stack.push_async_callback(transport.aclose)
-        readers = ThreadPoolExecutor(self.max_uploads, thread_name_prefix="symbl_async read")
+        # A read that hangs keeps its thread: one for each attempt, and for whoever has the upload slot next.
+        threads = self.max_uploads * (self._retry.attempts + 1)
+        readers = ThreadPoolExecutor(threads, thread_name_prefix="symbl_async read")
         stack.callback(readers.shutdown, wait=False)
         session = open_session(transport, target.credentials, retry=self._retry, clock=self._clock, rng=rng)
         scheduler = Scheduler(session, Schedule(self._polling, rng), self._clock, self._retry, self._open_parts)
@@ -551,7 +553,8 @@ class SymblClient:
 
     async def _submit(self, submission: Submission, call: Call | None = None) -> JobHandle:
         parts = self._open_parts()
-        request, source = await _request_for(submission, parts.readers, parts.chunk_bytes)
+        stall = self._timeouts.stall
+        request, source = await _request_for(submission, parts.readers, parts.chunk_bytes, stall)
         on_progress = None if isinstance(submission, TextSubmission) else submission.on_progress
         record = await parts.submitter.submit(
             request, source, append_to=submission.append_to, on_progress=on_progress, call=call
@@ -616,7 +619,7 @@ def _is_count(value: object) -> bool:
 
 
 async def _request_for(
-    submission: Submission, readers: ThreadPoolExecutor, chunk_bytes: int
+    submission: Submission, readers: ThreadPoolExecutor, chunk_bytes: int, stall: float
 ) -> tuple[Request, OpenableSource]:
     """Return what goes on the wire for *submission*: the request and the source of its body."""
     if isinstance(submission, TextSubmission):
@@ -631,7 +634,7 @@ async def _request_for(
     content_type = upload_type(kind, source, submission.content_type)
     if content_type is not None and submission.content_type is None and isinstance(source, str | os.PathLike):
         # Only the name says so. Where the content does not, nothing is declared and the server looks for itself.
-        head = await read_head(source, readers)
+        head = await read_head(source, readers, timeout=stall)
         content_type = content_type if head is None or matches(content_type, head) else None
     request = build_media_file(kind, submission.params, content_type, submission.append_to)
     return request, openable(source, readers, chunk_bytes)

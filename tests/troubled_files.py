@@ -8,47 +8,48 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
-from attrs import define, field
+from attrs import define
 
 
 @define(eq=False)
 class TroubledFile:
-    """A seekable binary file, read by whoever is handed it, in threads too.
+    """A seekable binary file that passes everything on to another one, until the trouble comes.
 
     Attributes:
-        trouble: Called instead of every read from *after* on, as often as *times* says; afterwards reads are good.
+        file: The good file.
+        after: Where the trouble waits: no read goes beyond this offset before it was met.
+        trouble: Called before every read from there on; where it returns, the read goes on.
+        times: How often it is called.
+        reads: Reads so far.
     """
 
-    data: bytes
+    file: BinaryIO
     after: int
     trouble: Callable[[], None]
     times: float = float("inf")
     name: str = "troubled.mp3"
     reads: int = 0
-    _place: int = field(init=False, default=0)
 
     def tell(self) -> int:
         """Return the position."""
-        return self._place
+        return self.file.tell()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a position."""
-        self._place = offset + (len(self.data) if whence == io.SEEK_END else 0)
-        return self._place
+        return self.file.seek(offset, whence)
 
-    def read(self, count: int = -1) -> bytes:
+    def read(self, count: int) -> bytes:
         """Read as far as the trouble, or meet it."""
         self.reads += 1
-        if self._place >= self.after and self.times > 0:
+        left = self.after - self.file.tell()
+        if left > 0:
+            return self.file.read(min(count, left))
+        if self.times > 0:
             self.times -= 1
             self.trouble()
-        end = len(self.data) if count < 0 else self._place + count
-        if self._place < self.after:
-            end = min(end, self.after)
-        chunk = self.data[self._place : end]
-        self._place += len(chunk)
-        return chunk
+        return self.file.read(count)
 
 
 def eio() -> None:

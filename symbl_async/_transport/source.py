@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import anyio
 import anyio.lowlevel
 
 from ..errors import InvalidInputError, ResourceError
@@ -97,8 +98,11 @@ def openable(source: Source, executor: Executor, chunk_bytes: int = CHUNK_BYTES)
     )
 
 
-async def read_head(path: str | os.PathLike[str], executor: Executor) -> bytes | None:
-    """Return the first bytes of a regular file; ``None`` where there is none: opening it for sending will say why."""
+async def read_head(path: str | os.PathLike[str], executor: Executor, *, timeout: float) -> bytes | None:
+    """Return the first bytes of a regular file; ``None`` where there is none: opening it for sending will say why.
+
+    So it is where the file gives nothing within *timeout* seconds.
+    """
 
     def read() -> bytes | None:
         try:
@@ -112,7 +116,9 @@ async def read_head(path: str | os.PathLike[str], executor: Executor) -> bytes |
         finally:
             os.close(descriptor)
 
-    return await _in_thread(read, executor)
+    with anyio.move_on_after(timeout):
+        return await _in_thread(read, executor)
+    return None
 
 
 class BytesSource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import aiohttp
 import anyio.lowlevel
@@ -157,8 +157,16 @@ async def open_body(
 
     Raises:
         InvalidInputError: The source cannot be read.
+        UploadStalledError: It cannot be opened in *stall* seconds.
     """
-    async with source.open() as (size, reader):
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(stall) as watch:
+                size, reader = await stack.enter_async_context(source.open())
+        except TimeoutError:
+            if not watch.expired():  # raised by a caller's own file
+                raise
+            raise UploadStalledError(f"{source.name}: opening it took longer than {stall:g} s") from None
         yield Body(size, reader, stall, source.name, report(on_progress, 0, size), commit)
 
 
