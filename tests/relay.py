@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -62,49 +62,71 @@ class Relay:
     """A running relay; made by ``relay``.
 
     Attributes:
-        connections: Connections taken so far, those refused while the line was cut included.
+        connections: Connections taken so far.
         carried: Bytes that went on to the server.
     """
 
-    port: int
+    place: tuple[str, int]
     target: tuple[str, int]
     wires: list[Wire]
-    url: str = ""
+    url: str
+    buffer: int | None
     connections: int = 0
-    refused: int = 0
     carried: int = 0
-    _is_cut: bool = False
     _writers: set[asyncio.StreamWriter] = field(factory=set)
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.new_event_loop)
+    _over: asyncio.Event = field(factory=asyncio.Event)
+    _group: asyncio.TaskGroup = field(factory=asyncio.TaskGroup)
+    _accepting: asyncio.Task[None] | None = None
 
     def cut(self) -> None:
-        """Reset what stands and whatever comes, until ``mend``; returns when that is so."""
+        """Break what stands and refuse whatever comes, until ``mend``."""
         self._call(self._cut)
+        self._call(lambda: None)  # by now the listener is closed
 
     def mend(self) -> None:
         """Let connections through again."""
-        self._is_cut = False
+        self._call(self._mend)
 
-    def _call(self, function: object) -> None:
+    def _call(self, function: Callable[[], None]) -> None:
+        """Run *function* in the relay's thread, and return when that is done."""
         done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (function(), done.set()))  # type: ignore[operator]
+        self._loop.call_soon_threadsafe(lambda: (function(), done.set()))
         assert done.wait(10)
 
     def _cut(self) -> None:
-        self._is_cut = True
+        if self._accepting is not None:
+            self._accepting.cancel()
         for writer in list(self._writers):
             _reset(writer)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        if self._is_cut:
-            self.refused += 1
-            _reset(writer)
-            return
-        wire = self.wires.pop(0) if len(self.wires) > 1 else self.wires[0]
-        self._writers.add(writer)
-        there: asyncio.StreamWriter | None = None
+    def _mend(self) -> None:
+        listener = socket.create_server(self.place, reuse_port=True)
+        listener.setblocking(False)
+        if self.buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.buffer)
+        self._accepting = self._group.create_task(self._accept(listener))
+
+    async def _run(self, ready: threading.Event) -> None:
+        async with self._group:
+            self._mend()
+            ready.set()
+            await self._over.wait()
+            self._cut()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        with listener:
+            while True:
+                connection, _ = await self._loop.sock_accept(listener)
+                self.connections += 1
+                wire = self.wires.pop(0) if len(self.wires) > 1 else self.wires[0]
+                self._group.create_task(self._take(connection, wire))
+
+    async def _take(self, connection: socket.socket, wire: Wire) -> None:
+        writer = there = None
         try:
+            reader, writer = await asyncio.open_connection(sock=connection)
+            self._writers.add(writer)
             back, there = await asyncio.open_connection(*self.target)
             self._writers.add(there)
             for one in (writer, there):
@@ -159,17 +181,9 @@ class Relay:
             elif end == "close":
                 one.close()
 
-    def _serve(self, listener: socket.socket, ready: threading.Event, over: list[asyncio.Event]) -> None:
-        async def main() -> None:
-            over.append(asyncio.Event())
-            server = await asyncio.start_server(self._take, sock=listener)
-            ready.set()
-            await over[0].wait()
-            server.close()
-            self._cut()
-
+    def _serve(self, ready: threading.Event) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(main())
+            runner.run(self._run(ready))
 
 
 async def _pause(seconds: float) -> None:
@@ -194,19 +208,18 @@ def relay(url: str, wires: Wire | Sequence[Wire] = Wire(), *, buffer: int | None
     """
     scheme, _, place = url.partition("://")
     host, _, port = place.partition(":")
-    listener = socket.create_server(("127.0.0.1", 0))
-    if buffer is not None:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
-    own = listener.getsockname()[1]
-    one = Relay(
-        own, (host, int(port)), [wires] if isinstance(wires, Wire) else list(wires), f"{scheme}://127.0.0.1:{own}"
-    )
-    ready, over = threading.Event(), []
-    thread = threading.Thread(target=one._serve, args=(listener, ready, over), name="relay", daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
-        yield one
-    finally:
-        one._call(over[0].set)
-        thread.join()
+    with socket.socket() as reserved:  # never listens: the port stays ours while the line is cut
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(("127.0.0.1", 0))
+        here = reserved.getsockname()
+        plan = [wires] if isinstance(wires, Wire) else list(wires)
+        one = Relay(here, (host, int(port)), plan, f"{scheme}://127.0.0.1:{here[1]}", buffer)
+        ready = threading.Event()
+        thread = threading.Thread(target=one._serve, args=(ready,), name="relay", daemon=True)
+        thread.start()
+        assert ready.wait(10)
+        try:
+            yield one
+        finally:
+            one._call(one._over.set)
+            thread.join()

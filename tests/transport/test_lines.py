@@ -19,7 +19,7 @@ from certificates import server_context
 from names import Names
 from peers import ACCEPTED, JOB, Connection, complete, http_answer, peer
 from relay import Way, Wire, broken, relay
-from support import FAST_RETRY, client_of, media, until
+from support import FAST_RETRY, Sockets, client_of, media, until
 
 from symbl_async import (
     APIError,
@@ -85,15 +85,7 @@ async def test_row_1_resolver_that_hangs_ends_at_the_connect_timeout() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take connections beyond the backlog")
 async def test_row_2_unanswered_connection_ends_at_the_connect_timeout() -> None:
     """Where nobody answers the first packet, each attempt takes the connect timeout and no longer."""
-    sockets = 0
-
-    def counted(address: Any) -> socket.socket:
-        nonlocal sockets
-        sockets += 1
-        one = socket.socket(*address[:3])
-        one.setblocking(False)
-        return one
-
+    sockets = Sockets()
     with (
         socket.create_server(("127.0.0.1", 0), backlog=0) as listener,
         socket.create_connection(listener.getsockname()),
@@ -105,12 +97,12 @@ async def test_row_2_unanswered_connection_ends_at_the_connect_timeout() -> None
             access_token="t",
             retry=Retry(first=0, attempts=3),
             timeouts=Timeouts(connect=0.15),
-            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=counted),
+            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=sockets),
         )
         async with client:
             with pytest.raises(ConnectError, match="no connection in time"), anyio.fail_after(3):
                 await client.text.submit("Hello.")
-    assert sockets == 3
+    assert sockets.count == 3
 
 
 @pytest.mark.parametrize(
@@ -209,18 +201,11 @@ async def test_row_19_line_of_single_bytes_is_good_enough(tmp_path: Path) -> Non
 
 async def test_row_19_slow_line_is_good_enough(tmp_path: Path) -> None:
     """An upload that takes longer than any timeout succeeds as long as it moves."""
-
-    def small_buffer(address: Any) -> socket.socket:
-        one = socket.socket(*address[:3])
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-        one.setblocking(False)
-        return one
-
     slow = Wire(up=Way(latency=0.2, bytes_per_second=3e6, slice_bytes=32_768), down=Way(latency=0.2))
     options: Any = {
         "timeouts": Timeouts(connect=0.4, reply=0.4, stall=0.4),
         "retry": Retry(attempts=1),
-        "connector_factory": lambda: aiohttp.TCPConnector(socket_factory=small_buffer),
+        "connector_factory": lambda: aiohttp.TCPConnector(socket_factory=Sockets(64 * 1024)),
     }
     async with peer() as server:
         with relay(server.url, slow, buffer=64 * 1024) as line:

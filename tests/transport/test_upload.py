@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 import os
-import socket
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from blockbuster import BlockBuster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import Connection, accept, peer
-from support import CHANGES, SlowThreads, client_of, media, no_task_left, open_files, until
+from support import CHANGES, SlowThreads, Sockets, client_of, media, no_task_left, open_files, until
 from troubled_files import TroubledFile, cut, eio, hang
 
 from symbl_async import InvalidInputError, Retry, Stream, Timeouts, UploadStalledError
@@ -540,12 +539,6 @@ async def test_uploads_are_bounded(tmp_path: Path) -> None:
 async def test_slow_reader_is_no_stall(tmp_path: Path) -> None:
     """An upload that moves, however slowly, is not given up: only one that stands still is."""
 
-    def small_buffers(address: Any) -> socket.socket:
-        connection = socket.socket(*address[:3])
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-        connection.setblocking(False)
-        return connection
-
     async def trickle(connection: Connection) -> None:
         while connection.open and not connection.request.complete:
             await connection.read(64 * 1024)
@@ -559,7 +552,7 @@ async def test_slow_reader_is_no_stall(tmp_path: Path) -> None:
             server,
             timeouts=timeouts,
             retry=Retry(attempts=1),
-            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=small_buffers),
+            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=Sockets(64 * 1024)),
         ) as client,
     ):
         handle = await client.audio.submit(media(tmp_path, size=3 * 1024 * 1024))
