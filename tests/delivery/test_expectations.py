@@ -70,7 +70,7 @@ async def test_row_15_server_that_ignores_the_question_gets_the_file_unasked(tmp
         assert asked(server)[3:] == [False, False]
 
 
-async def test_row_15_417_is_no_refusal(tmp_path: Path) -> None:
+async def test_row_15_status_417_is_no_refusal(tmp_path: Path) -> None:
     """A server that refuses the question itself gets the file unasked too."""
     async with peer(submit=[reset(1000), refuse(417), accept]) as server, client_of(server) as client:
         assert (await client.audio.submit(media(tmp_path, size=HUGE))).id == JOB
