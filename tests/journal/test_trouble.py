@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import pytest
 from peers import ACCEPTED, Connection, accept, peer
 from support import client_of, media, until
 
-from symbl_async import JournalError, JournalLockedError, _crash
-from symbl_async._journal.rows import RowState
-from symbl_async._journal.store import Store, read_rows
+from symbl_async import Batch, JournalError, JournalLockedError, _crash
+from symbl_async._journal.rows import Row, RowState
+from symbl_async._journal.store import Store, _write, read_rows
 
 from .test_store import ORIGIN, opened, row
 
@@ -31,22 +32,29 @@ def fill(connection: sqlite3.Connection) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count={pages}")
     number = 0
-    while fits(connection, "INSERT INTO inputs VALUES (?, '', 'planned', '', '', '', '', '', '')", f"z{number}"):
+    while fits(partial(_write, connection, Row(f"z{number}", ""))):
         number += 1
-    while fits(connection, "UPDATE inputs SET note = note || 'x' WHERE key = ?", "z0"):
+    while fits(lambda: connection.execute("UPDATE inputs SET note = note || 'x' WHERE key = 'z0'")):
         pass
     connection.execute("BEGIN IMMEDIATE")
 
 
-def fits(connection: sqlite3.Connection, statement: str, key: str) -> bool:
-    """Do it, if there is room."""
+def fits(write: Callable[[], object]) -> bool:
+    """Write, if there is room."""
     try:
-        connection.execute(statement, (key,))
+        write()
     except sqlite3.OperationalError as error:
         if "full" not in str(error):
             raise
         return False
     return True
+
+
+def store_of(batch: Batch) -> Store:
+    """Return the file behind the journal of an open batch."""
+    journal = batch._intake.journal
+    assert journal is not None
+    return journal._store
 
 
 @contextmanager
@@ -76,8 +84,7 @@ async def test_row_68_full_before_the_last_byte_sends_no_job(tmp_path: Path) -> 
     async with peer() as server, client_of(server) as client:
         with pytest.raises(JournalError, match="full") as caught:  # noqa: PT012 - the batch is what raises
             async with client.batch([path], journal=journal) as batch:
-                assert batch._journal is not None
-                store = batch._journal._store
+                store = store_of(batch)
                 with at("mid_body", lambda: store._call(fill)):
                     await outcomes_of(batch)
         assert caught.value.accepted == ()
@@ -97,8 +104,7 @@ async def test_row_69_full_when_the_ids_come_tells_them(tmp_path: Path) -> None:
     async with peer(submit=late) as server, client_of(server) as client:
         with pytest.raises(JournalError, match="full") as caught:  # noqa: PT012 - the batch is what raises
             async with client.batch([path], journal=journal) as batch:
-                assert batch._journal is not None
-                store = batch._journal._store
+                store = store_of(batch)
                 await outcomes_of(batch)
         assert caught.value.accepted == ((ACCEPTED["jobId"], ACCEPTED["conversationId"]),)
         assert len(server.seen("submit")) == 1
