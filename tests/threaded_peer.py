@@ -26,9 +26,12 @@ class Line:
     socket: socket.socket
     early: bytes = b""
     open: bool = True
+    heeds_expectations: bool = True
 
     def read(self, count: int) -> None:
         """Read *count* bytes of the body, or what there is of it; more only of what came along with the head."""
+        if self.heeds_expectations and "expect" in self.request.headers and count and not self.request.bytes:
+            self.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         count = min(count, self.request.length - self.request.bytes)
         while count > 0:
             data, self.early = self.early[:count], self.early[count:]
