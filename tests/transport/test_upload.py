@@ -127,16 +127,16 @@ async def test_row_65_read_error_in_the_middle_submits_nothing() -> None:
 async def test_row_66_hung_disk_fails_as_a_stall() -> None:
     """A read that never returns ends the attempt and the next one may have more luck; others get through meanwhile."""
     free = threading.Event()
-    timeouts = Timeouts(connect=5, reply=5, stall=0.05)
+    timeouts = Timeouts(connect=5, reply=5, stall=0.2)
     data = b"ID3" + bytes(3 * 1024 * 1024)
     async with peer() as server, client_of(server, timeouts=timeouts, max_uploads=1) as client:
         try:
             always = TroubledFile(io.BytesIO(data), 1024 * 1024, hang(free))
-            with pytest.raises(UploadStalledError), anyio.fail_after(3):
+            with pytest.raises(UploadStalledError), anyio.fail_after(10):
                 await client.audio.submit(always)
-            assert always.reads > 4
+            assert always.reads >= 4
             assert not any(request.complete for request in server.seen("submit"))
-            with anyio.fail_after(3):
+            with anyio.fail_after(10):
                 assert (await client.audio.submit(io.BytesIO(data))).id
         finally:
             free.set()
@@ -145,7 +145,7 @@ async def test_row_66_hung_disk_fails_as_a_stall() -> None:
     async with peer() as server, client_of(server, timeouts=timeouts) as client:
         try:
             once = TroubledFile(io.BytesIO(data), 1024 * 1024, hang(free), times=1)
-            with anyio.fail_after(3):
+            with anyio.fail_after(10):
                 assert (await client.audio.submit(once)).id
         finally:
             free.set()
@@ -155,13 +155,13 @@ async def test_row_66_hung_disk_fails_as_a_stall() -> None:
 @pytest.mark.parametrize("call", ["open", "read"])
 async def test_row_66_path_on_a_dead_mount_fails_as_a_stall(tmp_path: Path, call: str) -> None:
     """So does a file that cannot even be opened, or looked into: nothing waits for it for ever."""
-    timeouts = Timeouts(connect=5, reply=5, stall=0.05)
+    timeouts = Timeouts(connect=5, reply=5, stall=0.2)
     retry = Retry(first=0, attempts=2)
     async with peer() as server, client_of(server, timeouts=timeouts, retry=retry) as client:
         with SlowThreads(call) as executor:
             client._open_parts().readers = executor
             try:
-                with pytest.raises(UploadStalledError), anyio.fail_after(3):
+                with pytest.raises(UploadStalledError), anyio.fail_after(10):
                     await client.audio.submit(media(tmp_path))
             finally:
                 executor.go.set()
