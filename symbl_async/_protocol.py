@@ -7,6 +7,7 @@ travels as JSON.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
@@ -307,7 +308,21 @@ def _object(request: Request, reply: Reply) -> dict[str, Any]:
     data = decode(request, reply)
     if not isinstance(data, dict):
         raise unexpected(request, reply, "it is not a JSON object")
+    if len(reply.body) <= MAX_REPLY_BYTES:
+        _refuse_repeats(request, reply)
     return data
+
+
+def _refuse_repeats(request: Request, reply: Reply) -> None:
+    """Refuse a member that is there twice: readers differ on which one counts, and one may be somebody else's id."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            raise unexpected(request, reply, "a member is there twice")
+        return members
+
+    json.loads(reply.body, object_pairs_hook=unique)
 
 
 def _id(request: Request, reply: Reply, data: Mapping[str, Any], name: str) -> str:

@@ -512,7 +512,9 @@ class SymblClient:
             job_timeout=job_timeout,
             timeout=timeout,
             params=params,
-            desk=Desk(self._identity, self._start, self._submit, self._take_up, self._is_idempotent),
+            desk=Desk(
+                self._identity, self._start, self._submit, self._take_up, self._is_idempotent, self._timeouts.stall
+            ),
         )
 
     async def process(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
@@ -20,6 +21,7 @@ from support import Sockets, client_of, until
 
 import symbl_async
 from symbl_async import OutcomeState, Polling, Retry, ServerError, SymblClient
+from symbl_async._batches.outage import PATIENCE
 from symbl_async._policy.retry import retry_after
 from symbl_async.testing import FakeClock, ScriptedTransport
 
@@ -111,9 +113,9 @@ async def test_row_21_patient_batch_outlasts_a_line_that_is_down(tmp_path: Path)
         assert len(server.seen("submit")) == COUNT
 
 
-async def test_row_21_outage_is_not_amplified_and_a_rerun_completes(tmp_path: Path) -> None:
-    """By default what runs out of attempts is unsent, and with the journal the next run sends it, once."""
-    clock, service, journal = FakeClock(), Service(), tmp_path / "run.sqlite"
+async def test_row_21_batch_waits_for_a_line_that_is_down(tmp_path: Path) -> None:
+    """By default too every input completes in the same run, once, and few attempts are made meanwhile."""
+    clock, service = FakeClock(), Service()
     options: Any = {"access_token": "t", "clock": clock, "polling": Polling(), "max_uploads": 2, "retry": Retry()}
     sockets = Sockets()
     pools: list[aiohttp.BaseConnector] = []
@@ -126,19 +128,51 @@ async def test_row_21_outage_is_not_amplified_and_a_rerun_completes(tmp_path: Pa
     async with peer(submit=service.submit, job=service.job) as server:
         with relay(server.url) as line:
             async with client_of(line, **options, connector_factory=connector) as client:
-                outcomes = await outage(line, client, clock, service, journal, ended=COUNT - 1)
+                outcomes = await outage(line, client, clock, service, tmp_path / "run.sqlite", ended=BEFORE - 1)
                 polls = client.jobs.scheduler.stats.failed_polls
-            states = {outcome.state for outcome in outcomes.values()}
-            assert states == {OutcomeState.COMPLETED, OutcomeState.UNSENT}
-            assert len(server.seen("submit")) == BEFORE
+            assert [outcome.ok for outcome in outcomes.values()] == [True] * COUNT
             assert polls > 3
             assert len(pools) == 2
-            assert COUNT < sockets.count <= BEFORE + (COUNT - BEFORE) + Retry().budget
-            async with client_of(line, access_token="t") as client:
-                async with client.batch([[words] for words in outcomes], journal=journal) as batch:
-                    assert [outcome.ok async for outcome in batch] == [True] * COUNT
-                assert batch.report.skipped == BEFORE
+            assert COUNT < sockets.count <= 2 * COUNT + Retry().budget
         assert sorted(service.made.values()) == sorted(outcomes)
+
+
+async def test_row_21_outage_that_lasts_leaves_inputs_unsent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After ten minutes they are told as unsent, and with the journal the next run sends them, once."""
+    clock, service, journal = FakeClock(), Service(), tmp_path / "run.sqlite"
+    service.long = False
+    options: Any = {"access_token": "t", "clock": clock, "max_uploads": 2, "retry": Retry()}
+    words = [[f"Sentence {number}."] for number in range(COUNT)]
+    async with peer(submit=service.submit, job=service.job) as server:
+        with relay(server.url) as line:
+            outcomes = []
+
+            async def sources() -> AsyncIterator[list[str]]:
+                for number, one in enumerate(words):
+                    if number == BEFORE:
+                        await until(lambda: len(outcomes) == BEFORE)
+                        line.cut()
+                    yield one
+
+            async def run() -> None:
+                async with client_of(line, **options) as client, client.batch(sources(), journal=journal) as batch:
+                    async for outcome in batch:
+                        outcomes.append(outcome)  # noqa: PERF401 - the sources look at them
+
+            began = clock.time()
+            async with anyio.create_task_group() as group:
+                group.start_soon(run)
+                while len(outcomes) < COUNT:
+                    await clock.advance(1.0)
+                    await anyio.sleep(0.001)  # sockets and files take their own time
+            assert PATIENCE <= clock.time() - began <= PATIENCE + 300
+            states = Counter(outcome.state for outcome in outcomes)
+            assert states == {OutcomeState.COMPLETED: BEFORE, OutcomeState.UNSENT: COUNT - BEFORE}
+            assert caplog.text.count("cannot be reached") == 1
+            line.mend()
+            async with client_of(line, access_token="t") as client, client.batch(words, journal=journal) as batch:
+                assert [outcome.ok async for outcome in batch] == [True] * COUNT
+        assert len(service.made) == COUNT
 
 
 class Calendar(datetime):

@@ -40,6 +40,7 @@ from ..models._parameters import check_params
 from ..models.job import Job, JobStatus
 from .inputs import input_name
 from .intake import Desk, Intake, Item, OnUncertain
+from .outage import Outage, is_outage
 from .outcome import BatchReport, Outcome, OutcomeState, state_of
 from .reconcile import until_read
 
@@ -129,6 +130,7 @@ class Batch:
         self._readers = anyio.Semaphore(client.max_uploads)
         self.report = BatchReport()
         self._intake = Intake(client, desk, params, on_uncertain, self._clock, self.report)
+        self._outage = Outage(self._clock, client.jobs.scheduler.retry)
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -251,6 +253,8 @@ class Batch:
     async def _submit(self, item: Item) -> None:
         """Bring an input on its way; it has a place among the submissions, which it gives back once it was sent."""
         problem = await self._hand_in(item)
+        if is_outage(problem) and self.report.submitted and not self._draining:
+            problem = await self._outlast(item, problem)
         if isinstance(problem, SubmitUncertainError) and self._intake.can_look_for(item):
             problem = await self._reconcile(item, problem)
         if problem is not None:
@@ -276,6 +280,22 @@ class Batch:
         finally:
             self._submissions.release()
         return None
+
+    async def _outlast(self, item: Item, problem: SymblError | None) -> SymblError | None:
+        """The line went down in mid-batch, which is no fault of this input: try it again until it is up."""
+        call = Call()
+        async with self._outage.turn():
+            while is_outage(problem):
+                try:
+                    with self._may_be_given_up(call), call.running():
+                        if not await self._outage.pause():
+                            return problem
+                        await self._submissions.acquire()
+                except SymblError as error:
+                    return error
+                problem = await self._hand_in(item)
+            self._outage.over()
+        return problem
 
     async def _reconcile(self, item: Item, doubt: SubmitUncertainError) -> SymblError | None:
         """Look for an input in doubt: now, and once it would be there for sure; what is not there is sent again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 from attrs import define, field, frozen
@@ -17,7 +17,7 @@ from .._media import make_submission
 from .._policy.clock import Clock
 from .._transport.calls import Call
 from ..conversations import Conversation
-from ..errors import InvalidInputError, SubmitUncertainError
+from ..errors import InvalidInputError, SubmitUncertainError, UploadStalledError
 from ..models.submission import Submission, TextSubmission
 from .inputs import input_key, input_name, input_place, journal_key
 from .outcome import BatchReport
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from ..client import SymblClient
 
 logger = logging.getLogger("symbl_async")
+
+_DISK_CALLS = 16
+
+T = TypeVar("T")
+PosArgs = TypeVarTuple("PosArgs")
 
 OnUncertain = Literal["keep", "reconcile", "resubmit"]
 
@@ -41,6 +46,7 @@ class Desk:
         submit: Submits, as a call that may be given up.
         take_up: Returns the handle of a job that was submitted earlier, and lets it hold a slot.
         is_idempotent: Tells whether the server knows a repeat by its key.
+        stall: Seconds after which a disk that says nothing is given up.
     """
 
     identity: Callable[[], str]
@@ -48,6 +54,7 @@ class Desk:
     submit: Callable[[Submission, Call], Awaitable[JobHandle]]
     take_up: Callable[[str, str | None], JobHandle]
     is_idempotent: Callable[[], Awaitable[bool]]
+    stall: float
 
 
 @define(eq=False, repr=False)
@@ -71,11 +78,6 @@ class Item:
     dated: bool = False
     sent: bool = False
 
-    @property
-    def is_over(self) -> bool:
-        """Whether an earlier run saw its end."""
-        return self.handle is None and self.entry is not None and self.entry.row.state in OVER
-
 
 @define(eq=False, repr=False)
 class Intake:
@@ -96,6 +98,8 @@ class Intake:
     journal: Journal | None = None
     _seen: set[bytes] = field(init=False, factory=set)
     _keys: anyio.Lock = field(init=False, factory=anyio.Lock)
+    # Its own threads: those of a dead mount never come back.
+    _disk: anyio.CapacityLimiter = field(init=False, factory=lambda: anyio.CapacityLimiter(_DISK_CALLS))
     _reconciler: Reconciler | None = field(init=False, default=None)
 
     async def hand_in(self, item: Item, call: Call, *, absent: bool = False) -> None:
@@ -110,7 +114,7 @@ class Intake:
             SubmitUncertainError: It was sent, now or by an earlier run, and no usable answer came.
             SymblError: It could not be submitted.
         """
-        if self.journal is None:
+        if self.journal is None and not item.sent:
             await self._check_new(item.source)
         submission = await make_submission(item.source, self.params)
         if self.journal is not None and item.entry is None:
@@ -165,7 +169,7 @@ class Intake:
 
     async def _begin(self, item: Item, submission: Submission, journal: Journal) -> None:
         async with self._keys:
-            key, fingerprint = await anyio.to_thread.run_sync(journal_key, item.source, submission, self.params)
+            key, fingerprint = await self._at_the_disk(journal_key, item.source, submission, self.params)
             self._check_first(bytes.fromhex(key), item.source)
         item.entry = await journal.begin(key, input_name(item.source), fingerprint)
         item.dated = isinstance(submission, TextSubmission) and any("duration" in each for each in submission.messages)
@@ -189,7 +193,15 @@ class Intake:
         if place is None:
             return
         async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
-            self._check_first(await anyio.to_thread.run_sync(input_key, *place), source)
+            self._check_first(await self._at_the_disk(input_key, *place), source)
+
+    async def _at_the_disk(self, function: Callable[[Unpack[PosArgs]], T], *args: *PosArgs) -> T:
+        """Ask the disk in a thread; one that never answers is given up."""
+        try:
+            with anyio.fail_after(self.desk.stall):
+                return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._disk)
+        except TimeoutError:
+            raise UploadStalledError(f"the disk said nothing for {self.desk.stall:g} s") from None
 
     def _check_first(self, key: bytes, source: Any) -> None:
         if key in self._seen:

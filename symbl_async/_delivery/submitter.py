@@ -28,7 +28,7 @@ from .._protocol import Reply, Request, is_success, read_accepted, status_error
 from .._transport.calls import Call, Calls
 from .._transport.http import ExpectationIgnoredError
 from .._transport.session import Session
-from .._transport.source import CHUNK_BYTES, OpenableSource
+from .._transport.source import CHUNK_BYTES, OpenableSource, UnreadableSourceError
 from .._transport.upload import Body, open_body
 from ..errors import (
     ClientStateError,
@@ -69,6 +69,7 @@ class _Tries:
         counted: Attempts that count against the limit.
         refusals: Answers 429.
         renewed: Whether a token was renewed for it.
+        reread: Whether a file that could not be read was tried once more.
         starved: Attempts for which there was no descriptor left, since ``starved_at``.
     """
 
@@ -76,6 +77,7 @@ class _Tries:
     counted: int = 0
     refusals: int = 0
     renewed: bool = False
+    reread: bool = False
     starved: int = 0
     starved_at: float = 0.0
 
@@ -228,6 +230,10 @@ class Submitter:
                 self._heeds_expectations = False
                 tries.counted -= 1
                 continue
+            except UnreadableSourceError:
+                if tries.reread or not source.replayable or call.ending:
+                    raise
+                tries.reread = True
             except ResourceError as error:
                 # Nothing was sent, and no server is spared by giving up: what others hold here becomes free.
                 if not source.replayable or call.ending or not self._may_wait_for_descriptors(tries):

@@ -56,7 +56,8 @@ class JournalEntry:
     @property
     def key_is_remembered(self) -> bool:
         """Whether a server that honours keys still knows this one, which it first saw no earlier than it was sent."""
-        return datetime.now(UTC) - self.sent_at < _REMEMBERED
+        # A calendar that was set back tells nothing.
+        return timedelta() <= datetime.now(UTC) - self.sent_at < _REMEMBERED
 
     def bear(self, mark: str) -> None:
         """Note by what the conversation can be found; written with the next step."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import io
 import os
@@ -31,7 +32,11 @@ SMALL_CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
-_OUT_OF_DESCRIPTORS = {24, 23}  # EMFILE, ENFILE
+_OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+
+
+class UnreadableSourceError(InvalidInputError):
+    """The file was opened, and its bytes could not be read; a disk or a network may do better the next time."""
 
 
 class Reader(Protocol):
@@ -385,7 +390,8 @@ class _file_errors:  # noqa: N801 - reads as the statement it is
         if isinstance(error, OSError):
             if error.errno in _OUT_OF_DESCRIPTORS:
                 raise ResourceError("this process is out of file descriptors; lower max_uploads or raise the limit")
-            raise InvalidInputError(_refusal(self._name, error)) from None
+            kind = UnreadableSourceError if error.errno == errno.EIO else InvalidInputError
+            raise kind(_refusal(self._name, error)) from None
         if isinstance(error, ValueError) and not isinstance(error, InvalidInputError):
             raise InvalidInputError(f"{self._name} cannot be read: {error}") from None
 

@@ -177,6 +177,7 @@ async def test_row_45_corrupt_encoding_is_an_error_of_ours(name: bytes) -> None:
         b'{"id": ' + b"9" * 10_000 + b', "status": "completed"}',
         b'{"id": "\xff\xfe", "status": "completed"}',
         b'{"status": "completed", "id": "\\ud800"}',
+        b'{"status": "in_progress", "status": "completed", "jobId": "7", "conversationId": "5"}',
         b"",
         b"[]",
         b"<html>",
