@@ -8,6 +8,7 @@ travels as JSON.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
@@ -24,7 +25,7 @@ from .errors import (
     ServerError,
     UnexpectedResponseError,
 )
-from .models._parameters import check_id
+from .models._parameters import check_id, without_secrets
 from .models.job import NO_EXTRA, Job, parse_status
 from .models.submission import Accepted, TokenGrant
 
@@ -35,6 +36,8 @@ MAX_REPLY_BYTES = 1024 * 1024
 
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Cap for resources of a conversation: a four-hour recording with words is some tens of megabytes."""
+
+_URL = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
 
 _UNDECODABLE = (RecursionError, msgspec.DecodeError, UnicodeDecodeError)
 
@@ -178,7 +181,7 @@ def encode_json(value: object, what: str) -> bytes:
         InvalidInputError: It, or something in it, has no JSON form.
     """
     try:
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value, order="deterministic")
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInputError(f"{what} has no JSON form: {error}") from None
 
@@ -322,7 +325,10 @@ def _refuse_repeats(request: Request, reply: Reply) -> None:
             raise unexpected(request, reply, "a member is there twice")
         return members
 
-    json.loads(reply.body, object_pairs_hook=unique)
+    try:
+        json.loads(reply.body, object_pairs_hook=unique)
+    except (RecursionError, ValueError):  # one reader takes it and the other does not
+        raise unexpected(request, reply, "it is not JSON that everybody reads alike") from None
 
 
 def _id(request: Request, reply: Reply, data: Mapping[str, Any], name: str) -> str:
@@ -401,4 +407,6 @@ def _server_message(reply: Reply) -> str | None:
     message = data.get("message") if isinstance(data, dict) else None
     if not isinstance(message, str) or not message:
         return None
-    return "".join(c if c.isprintable() else " " for c in message[:500])
+    # It may quote what it was sent, a signed URL say.
+    message = _URL.sub(lambda url: without_secrets(url[0]), message[:500])
+    return "".join(c if c.isprintable() else " " for c in message)

@@ -7,6 +7,7 @@ says why.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import platform
 import random
@@ -497,7 +498,8 @@ class SymblClient:
             params: For all paths, URLs and messages; submissions carry their own.
 
         Raises:
-            InvalidInputError: A name cannot be fetched or a timeout is not positive.
+            InvalidInputError: A name cannot be fetched, a timeout is not positive, *on_uncertain* is none of these or
+                needs a journal.
             JournalError: From entering and iterating: the journal cannot be used; nothing more is sent.
         """
         from ._batches.batch import Batch
@@ -593,9 +595,11 @@ class SymblClient:
         await session.tokens.get()
         return session.is_idempotent
 
-    def _identity(self) -> str:
-        """Return the origin; for an embedded server, whose port changes with every start, the place of its data."""
-        return self.origin if self._local is None else f"the data in {self.server.data_dir}"
+    def _identity(self) -> tuple[str, str]:
+        """Return the origin, or for an embedded server, whose port changes, the place of its data; and the account."""
+        origin = self.origin if self._local is None else f"the data in {self.server.data_dir}"
+        app_id = None if self._target is None else self._target.credentials.app_id
+        return origin, "" if app_id is None else hashlib.blake2b(app_id.encode(), digest_size=16).hexdigest()
 
     def _open_parts(self) -> _Parts:
         """Return the layers, if the client can be used here and now."""

@@ -41,7 +41,7 @@ class Desk:
     """What a batch asks of its client, beyond what everybody may.
 
     Attributes:
-        identity: Returns what tells the client's server from others.
+        identity: Returns what tells the client's server from others, and its account from others there.
         start: Runs a function in a task of the client.
         submit: Submits, as a call that may be given up.
         take_up: Returns the handle of a job that was submitted earlier, and lets it hold a slot.
@@ -49,7 +49,7 @@ class Desk:
         stall: Seconds after which a disk that says nothing is given up.
     """
 
-    identity: Callable[[], str]
+    identity: Callable[[], tuple[str, str]]
     start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
     submit: Callable[[Submission, Call], Awaitable[JobHandle]]
     take_up: Callable[[str, str | None], JobHandle]
@@ -65,6 +65,7 @@ class Item:
         handle: Its job, once there is one.
         entry: Its entry in the journal, if there is a journal.
         conversation: What was found of it at the server, where its job is not known.
+        submission: What was made of it, until it is handed in for good.
         dated: Whether it says itself when it was spoken, so that its conversation starts at any time.
         sent: Whether this run has sent it.
     """
@@ -75,6 +76,7 @@ class Item:
     handle: JobHandle | None = None
     entry: JournalEntry | None = None
     conversation: Conversation | None = None
+    submission: Submission | None = None
     dated: bool = False
     sent: bool = False
 
@@ -114,11 +116,14 @@ class Intake:
             SubmitUncertainError: It was sent, now or by an earlier run, and no usable answer came.
             SymblError: It could not be submitted.
         """
-        if self.journal is None and not item.sent:
-            await self._check_new(item.source)
-        submission = await make_submission(item.source, self.params)
-        if self.journal is not None and item.entry is None:
-            await self._begin(item, submission, self.journal)
+        submission = item.submission
+        if submission is None:
+            if self.journal is None:
+                await self._check_new(item.source)
+            # Kept for another attempt: a text file could say something else by then.
+            submission = item.submission = await make_submission(item.source, self.params)
+            if self.journal is not None:
+                await self._begin(item, submission, self.journal)
         if item.entry is not None:
             row = item.entry.row
             if row.state in OVER:
@@ -138,6 +143,7 @@ class Intake:
             call.log, call.in_doubt = item.entry, item.entry.in_doubt
         item.sent = True
         item.handle = await self.desk.submit(self._counting(submission), call)
+        item.submission = None
 
     def can_look_for(self, item: Item) -> bool:
         """Tell whether the conversation of an input in doubt can be found."""
@@ -169,7 +175,7 @@ class Intake:
 
     async def _begin(self, item: Item, submission: Submission, journal: Journal) -> None:
         async with self._keys:
-            key, fingerprint = await self._at_the_disk(journal_key, item.source, submission, self.params)
+            key, fingerprint = await self._at_the_disk(journal_key, item.source, submission)
             self._check_first(bytes.fromhex(key), item.source)
         item.entry = await journal.begin(key, input_name(item.source), fingerprint)
         item.dated = isinstance(submission, TextSubmission) and any("duration" in each for each in submission.messages)

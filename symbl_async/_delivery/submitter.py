@@ -10,6 +10,7 @@ bytes are out does not take the answer with him.
 
 from __future__ import annotations
 
+import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
@@ -44,6 +45,8 @@ from .lanes import AppendLanes
 from .slots import JobSlots
 from .workload import workload
 
+logger = logging.getLogger("symbl_async")
+
 _RESENDABLE = frozenset({408, *range(500, 600)})
 """Statuses after which a submission may go out again; 5xx only if its body did not go out whole."""
 
@@ -66,6 +69,8 @@ class _Tries:
 
     Attributes:
         any: Whether something went out before.
+        asks: Whether the latest attempt asked before it sent its body.
+        keyed: Whether each attempt that was out whole carried the idempotency key.
         counted: Attempts that count against the limit.
         refusals: Answers 429.
         renewed: Whether a token was renewed for it.
@@ -74,6 +79,8 @@ class _Tries:
     """
 
     any: bool = False
+    asks: bool = False
+    keyed: bool = True
     counted: int = 0
     refusals: int = 0
     renewed: bool = False
@@ -139,6 +146,8 @@ class Submitter:
             APIError: The server refused it; nothing was submitted.
             TransportError: It could not be sent; nothing was submitted.
             SubmitUncertainError: It went out and no usable answer came back.
+            UnexpectedResponseError: A redirect or another answer that the API does not have, before all was sent.
+            JournalError: The journal cannot be written.
             ClientStateError: An earlier append to the same conversation failed.
         """
         call = call or Call()
@@ -179,6 +188,10 @@ class Submitter:
             if call.in_doubt and not isinstance(error, SubmitUncertainError | JournalError):
                 why = "it was given up before an answer came" if error is call.reason else "no answer came, and then"
                 delivery.error = _uncertain(request, f"{why}: {error}", None)
+        except BaseException:
+            if call.in_doubt:
+                delivery.error = _uncertain(request, "the client was closed before an answer came", None)
+            raise
         finally:
             delivery.ended.set()
 
@@ -218,9 +231,12 @@ class Submitter:
             delay: float | None = None
             tries.counted += 1
             try:
-                reply, token, body = await self._attempt(request, source, on_progress, call, repeats=tries.any)
+                reply, token, body = await self._attempt(request, source, on_progress, call, tries)
+                tries.starved = 0
                 if is_success(reply):
                     self.session.budget.earn()
+                    if not body.released:
+                        logger.warning("%s was accepted before all of it was sent", source.name)
                     accepted = self._accepted(request, reply)
                     crash_point("ids_parsed")
                     return accepted, body, None if call.log is None else call.log.accepted(accepted)
@@ -241,12 +257,13 @@ class Submitter:
                 tries.counted -= 1
                 delay = pause(self.retry, tries.starved, self.rng)
             except TransportError as error:
+                tries.starved = 0
                 if not error.transient or not source.replayable or not self._again(tries, call):
                     raise doubt or error from None
             except SubmitUncertainError as error:
                 # A repeat under the same key is no second job, so sending it again makes sure.
                 doubt = error
-                may_repeat = self.session.is_idempotent or self.at_least_once
+                may_repeat = (tries.keyed and self.session.is_idempotent) or self.at_least_once
                 if not may_repeat or not source.replayable or not self._again(tries, call):
                     raise
             else:
@@ -268,7 +285,7 @@ class Submitter:
         if reply.status == 401 and not tries.renewed and token is not None:
             tries.renewed = True
             return await self.session.tokens.replace(token) is not None
-        if reply.status == 417 and self._heeds_expectations:
+        if reply.status == 417 and tries.asks:
             self._heeds_expectations = False
             return True
         if reply.status == 429:
@@ -285,8 +302,7 @@ class Submitter:
         source: OpenableSource,
         on_progress: Progress | None,
         call: Call,
-        *,
-        repeats: bool,
+        tries: _Tries,
     ) -> tuple[Reply, str | None, Body]:
         """Send it once, inside an upload slot; the source is open for just as long.
 
@@ -296,11 +312,13 @@ class Submitter:
 
         async def mark() -> None:
             if call.log is not None:
-                await call.log.committing()
+                await call.log.committing(keyed=body.keyed)
                 crash_point("commit_marked")
-                if call.ending:  # this runs in the task that sends the body, which a cancel reaches a little later
+            if call.ending:  # this runs in the task that sends the body, which a cancel reaches a little later
+                if call.log is not None:
                     call.log.withdrawn()
-                    raise call.reason or ClientStateError("its caller was cancelled")
+                raise call.reason or ClientStateError("its caller was cancelled")
+            tries.keyed = tries.keyed and body.keyed
             # From here to the last chunk there is no await: whoever ends the call before this, ends what was not sent.
             call.in_doubt = call.committed = True
 
@@ -311,8 +329,8 @@ class Submitter:
             if call.log is not None and not call.in_doubt:
                 await call.log.uploading()
                 crash_point("uploading_marked")
-            if repeats and self._heeds_expectations and body.size > CHUNK_BYTES:
-                request = evolve(request, expects_continue=True)
+            tries.asks = tries.any and self._heeds_expectations and body.size > CHUNK_BYTES
+            request = evolve(request, expects_continue=tries.asks)
             try:
                 reply, token = await self.session.attempt(request, body=body)
             except TransportError as error:
@@ -345,8 +363,8 @@ class Submitter:
 
 def _uncertain(request: Request, why: str, reply: Reply | None) -> SymblError:
     return SubmitUncertainError(
-        f"{request.method} {request.path} went out whole, but {why}. The job may or may not exist, so it was not sent "
-        "again: look for the conversation at the server before you repeat it",
+        f"{request.method} {request.path} went out whole, but {why}. The job may or may not exist: look for the "
+        "conversation at the server before you repeat it",
         status=None if reply is None else reply.status,
         body=b"" if reply is None else reply.body,
         headers={} if reply is None else reply.headers,

@@ -56,6 +56,8 @@ class Session:
         token = await self.tokens.get(lasting) if request.authenticated else None
         if request.idempotency_key and not self.is_idempotent:
             request = evolve(request, idempotency_key="")
+        if body is not None:
+            body.keyed = bool(request.idempotency_key)
         began = self.clock.time()
         reply = await self.transport.send(request, token=token, body=body)
         if body is not None and body.released and self.clock.time() - began > _LONG_UPLOAD:

@@ -37,6 +37,7 @@ class Body:
         sent: Bytes handed to the connection so far.
         moves: How often bytes of the present chunk were seen to leave.
         head: The first of them.
+        keyed: Whether the request carries an idempotency key.
         failure: What our side raised while sending; aiohttp would wrap it beyond recognition.
         released: True once the last chunk was let go: from then on the server may have the whole request.
     """
@@ -51,6 +52,7 @@ class Body:
     moves: int = field(init=False, default=0)
     head: bytes = field(init=False, default=b"")
     released: bool = field(init=False, default=False)
+    keyed: bool = field(init=False, default=False)
     failure: SymblError | None = field(init=False, default=None)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -202,7 +202,8 @@ def _mapping(name: str, value: object) -> dict[str, Any]:
 def _items(name: str, value: object) -> list[Any]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidInputError(f"{name} must be a list, not {_shown(value)}")
-    return list(value)
+    # The order of a set is another in each process, and what is sent twice has to be the same twice.
+    return sorted(value, key=repr) if isinstance(value, Set) else list(value)
 
 
 def _texts(name: str, value: object) -> list[str]:

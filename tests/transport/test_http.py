@@ -172,6 +172,8 @@ async def test_row_45_corrupt_encoding_is_an_error_of_ours(name: bytes) -> None:
     "body",
     [
         b"[" * 200_000,
+        # Depths at which one reader gives up and another does not.
+        *(b'{"a": ' * depth + b"1" + b"}" * depth for depth in range(960, 1000, 4)),
         b'{"id": ' * 100_000,
         b'{"status": NaN}',
         b'{"id": ' + b"9" * 10_000 + b', "status": "completed"}',
