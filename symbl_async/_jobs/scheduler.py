@@ -299,9 +299,6 @@ class Scheduler:
                     return
             except SymblError as error:  # of the poll, or of a token that could not be renewed
                 problem, delay = error, None
-            except Exception as error:  # a defect: it must not end the polls of all other jobs
-                logger.exception("poll of job %s failed for a reason of our own", record.id)
-                problem, delay = SymblError(f"the poll failed: {type(error).__name__}"), None
             landed = True
             self._failed(record, problem, delay)
         finally:
