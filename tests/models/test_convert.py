@@ -372,6 +372,14 @@ def test_matches_name_what_they_found_either_way() -> None:
     assert entity.message_refs == (MessageRef("7"),)
 
 
+def test_entity_that_speaks_both_forms_is_taken_at_its_word() -> None:
+    """What is there is not made up from something else."""
+    matches = [{"detectedValue": "Priya", "messageRefs": [{"id": "7"}]}]
+    entity = structure({"text": "Ms Nair", "messageRefs": [{"id": "8"}], "matches": matches}, DetectedEntity)
+    assert (entity.text, entity.message_refs) == ("Ms Nair", (MessageRef("8"),))
+    assert entity.matches == (EntityMatch("Priya", (MessageRef("7"),)),)
+
+
 @pytest.mark.parametrize(
     "body",
     [
