@@ -55,7 +55,7 @@ async def test_detected_trackers() -> None:
         assert [asked(request)[1] for request in server.seen("other")] == [f"{HERE}/trackers-detected"]
 
 
-async def test_detected_trackers_of_later_services() -> None:
+async def test_a2_detected_trackers_of_later_services() -> None:
     """Where there is nothing the other place is asked; where that has nothing either, this is the error."""
     wrapped = answer(200, {"trackers": example("trackers-detected")})
     async with reading(MISSING, wrapped, MISSING) as (server, client):
@@ -67,7 +67,7 @@ async def test_detected_trackers_of_later_services() -> None:
             await conversation.trackers()
 
 
-async def test_analytics() -> None:
+async def test_a29_analytics() -> None:
     """One object with the figures of all."""
     async with reading(sample("analytics")) as (server, client):
         analytics = await client.conversation(CONVERSATION).analytics()
@@ -83,7 +83,7 @@ async def test_analytics() -> None:
     ("refresh", "method", "query"),
     [(None, "GET", {}), (True, "GET", {"refresh": "true"}), (False, "POST", {"refresh": "false"})],
 )
-async def test_summary(refresh: bool | None, method: str, query: dict[str, str]) -> None:
+async def test_a6_summary(refresh: bool | None, method: str, query: dict[str, str]) -> None:
     """It is read, made anew, or extended; each is asked for in the one way that is documented for it."""
     async with reading(sample("summary")) as (server, client):
         (entry,) = await client.conversation(CONVERSATION).summary(refresh=refresh)
@@ -114,7 +114,7 @@ async def test_options_of_messages(options: dict[str, Any], query: dict[str, str
         assert asked(server.seen("other")[0]) == ("GET", f"{HERE}/messages", query)
 
 
-async def test_options_of_topics() -> None:
+async def test_a15_options_of_topics() -> None:
     """Each has its name on the wire, and they can be combined."""
     async with reading(sample("topics")) as (server, client):
         topics = await client.conversation(CONVERSATION).topics(
@@ -161,7 +161,7 @@ async def test_labs_resources() -> None:
         assert paths == [f"{HERE}/abstract-topics", f"{HERE}/comprehensive/action-items"]
 
 
-async def test_metadata_are_sent_whole() -> None:
+async def test_a9_metadata_are_sent_whole() -> None:
     """What is sent is all there will be, and comes back with the id."""
     async with reading(sample("conversation-update")) as (server, client):
         details = await client.conversation(CONVERSATION).update(metadata={"agentId": "mateo", "region": "emea"})
@@ -172,7 +172,7 @@ async def test_metadata_are_sent_whole() -> None:
         assert request.json == example("conversation-update.request")
 
 
-async def test_member_is_named() -> None:
+async def test_a7_member_is_named() -> None:
     """The member's id stands in the path and in the body; an address goes along if there is one."""
     body = example("member-update.request")
     async with reading(sample("member-update")) as (server, client):
@@ -185,7 +185,7 @@ async def test_member_is_named() -> None:
         assert second.json == {"id": body["id"], "name": "Mateo"}
 
 
-async def test_speaker_events() -> None:
+async def test_a8_speaker_events() -> None:
     """Offsets travel as whole seconds and the nanoseconds of the rest; mappings as they are."""
     body = example("speaker-events.request")
     people = {
@@ -386,7 +386,7 @@ async def test_list_can_be_had_page_by_page() -> None:
         assert [details.id async for details in found] == ["2"]
 
 
-async def test_list_is_filtered_by_the_service() -> None:
+async def test_a28_list_is_filtered_by_the_service() -> None:
     """Times go out in UTC, everything else as it is, and what is not given is left to the service."""
     async with reading(page()) as (server, client):
         found = client.conversations.list(

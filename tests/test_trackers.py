@@ -29,7 +29,7 @@ from symbl_async.trackers import Trackers
 PRICING = example("manage-tracker-create.request")
 
 
-async def test_tracker_is_created() -> None:
+async def test_a26_tracker_is_created() -> None:
     """The documented body goes to the documented place, once, and any 2xx is success."""
     for status in (200, 201):
         async with reading(answer(status, example("manage-tracker"))) as (server, client):
@@ -39,6 +39,13 @@ async def test_tracker_is_created() -> None:
             (request,) = server.seen("other")
             assert asked(request) == ("POST", "/v1/manage/tracker", {})
             assert request.json == PRICING
+
+
+async def test_a27_phrases_are_the_business_of_the_service() -> None:
+    """Few of them, and signs that some pages forbid, go out as they are."""
+    async with reading(sample("manage-tracker")) as (server, client):
+        await client.trackers.create("Plans", ["follow-up", "what, now?"])
+        assert server.seen("other")[0].json["vocabulary"] == ["follow-up", "what, now?"]
 
 
 async def test_tracker_of_the_later_generation() -> None:
@@ -78,7 +85,7 @@ async def test_trackers_are_created_together() -> None:
 
 
 @pytest.mark.parametrize("name", ["manage-trackers", "manage-tracker"])
-async def test_trackers_are_listed(name: str) -> None:
+async def test_a11_trackers_are_listed(name: str) -> None:
     """All of them, be there a list or a single one."""
     async with reading(sample(name)) as (server, client):
         assert TRACKER in [tracker.id for tracker in await client.trackers.list()]
@@ -106,7 +113,7 @@ async def test_tracker_is_read(body: Any) -> None:
         assert asked(server.seen("other")[0]) == ("GET", f"/v1/manage/tracker/{TRACKER}", {})
 
 
-async def test_tracker_is_rewritten() -> None:
+async def test_a10_tracker_is_rewritten() -> None:
     """All its phrases are sent, and what the service made of them is the result."""
     async with reading(sample("manage-tracker")) as (server, client):
         tracker = await client.trackers.update(TRACKER, name="Pricing", vocabulary=["invoice total"])
@@ -116,7 +123,7 @@ async def test_tracker_is_rewritten() -> None:
         assert request.json == {"id": TRACKER, "name": "Pricing", "vocabulary": ["invoice total"]}
 
 
-async def test_tracker_is_deleted() -> None:
+async def test_a25_tracker_is_deleted() -> None:
     """With a body or without; an unknown one is not found."""
     async with reading(sample("manage-tracker-delete"), answer(204), MISSING) as (server, client):
         await client.trackers.delete(TRACKER)

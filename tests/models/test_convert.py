@@ -185,7 +185,7 @@ def test_action_item_in_full() -> None:
 
 
 @pytest.mark.parametrize("name", ["transcript-srt", "transcript-srt-nested", "transcript-markdown"])
-def test_transcripts_of_both_generations(name: str) -> None:
+def test_a1_transcripts_of_both_generations(name: str) -> None:
     """The payload is a text, or an object that holds it."""
     payload, content_type = read_transcript(REQUEST, reply(example(name)))
     assert "warehouse rollout" in payload
@@ -226,13 +226,13 @@ def test_user_id_that_is_an_address_is_the_email() -> None:
     assert (other.email, other.extra) == ("b@example.com", {"userId": "u-7"})
 
 
-def test_numbers_where_ids_are_expected() -> None:
+def test_a31_numbers_where_ids_are_expected() -> None:
     """Ids turn up as JSON numbers."""
     topic = structure({"id": 7, "messageIds": [1, "2"]}, Topic)
     assert (topic.id, topic.message_ids) == ("7", ("1", "2"))
 
 
-def test_phrases_of_both_generations() -> None:
+def test_a17_phrases_of_both_generations() -> None:
     """A phrase is an object or a bare text."""
     message = structure({"phrases": ["one", {"type": "action_phrase", "text": "two"}]}, ConversationMessage)
     assert message.phrases == (Phrase("one"), Phrase("two", "action_phrase"))
@@ -349,7 +349,7 @@ def test_offsets_are_seconds_and_instants_aware() -> None:
 # --- entities, trackers, analytics, summaries -----------------------------------------------------------------------
 
 
-def test_entities_of_both_generations_are_read_alike() -> None:
+def test_a5_entities_of_both_generations_are_read_alike() -> None:
     """Text, messages and matches are there whichever form the service speaks, and each item decides for itself."""
     mixed = [*example("entities")["entities"], *example("entities-managed")["entities"]]
     read = read_models(REQUEST, reply({"entities": mixed}), DetectedEntity, "entities")
@@ -388,7 +388,7 @@ def test_entity_that_speaks_both_forms_is_taken_at_its_word() -> None:
         {"type": "date", "text": "Friday"},
     ],
 )
-def test_entities_in_a_wrapper_a_list_or_alone(body: Any) -> None:
+def test_a4_entities_in_a_wrapper_a_list_or_alone(body: Any) -> None:
     """All three ways in which sources show them are taken."""
     read = read_models(REQUEST, reply(body), DetectedEntity, "entities", one=("type", "matches", "messageRefs"))
     assert [(entity.type, entity.text) for entity in read] == [("date", "Friday")]
@@ -407,9 +407,10 @@ MATCH = {"type": "vocabulary", "value": "budget", "messageRefs": [{"id": "1", "t
         MATCH,
     ],
 )
-def test_detected_trackers_in_every_form(body: Any) -> None:
+def test_a3_a24_detected_trackers_in_every_form(body: Any) -> None:
     """A list, one object, a wrapper, or the matches bare: always trackers with matches."""
     (tracker,) = read_models(REQUEST, reply(body), DetectedTracker, "trackers", one=("matches", "messageRefs"))
+    assert (tracker.id, tracker.name) in [("7", "Pricing"), ("", "")]
     assert tracker.matches == (TrackerMatch("vocabulary", "budget", (MessageRef("1", "The budget.", 4),)),)
 
 
@@ -419,7 +420,7 @@ def test_nothing_found_is_an_empty_tuple(body: Any) -> None:
     assert read_models(REQUEST, reply(body), DetectedTracker, "trackers", one=("matches", "messageRefs")) == ()
 
 
-def test_offset_0_is_a_place_and_minus_1_is_none() -> None:
+def test_a23_offset_0_is_a_place_and_minus_1_is_none() -> None:
     """A match at the very start is exact; one in meaning only says so."""
     tracker = read_models(REQUEST, reply(example("trackers-detected")), DetectedTracker)[0]
     literal, alike = tracker.matches
@@ -432,7 +433,7 @@ def test_offset_0_is_a_place_and_minus_1_is_none() -> None:
 
 
 @pytest.mark.parametrize("offset", [8, 9, None])
-def test_words_are_found_near_their_offset(offset: int | None) -> None:
+def test_a30_words_are_found_near_their_offset(offset: int | None) -> None:
     """Whether a service counts characters or UTF-16 units makes no difference to where the words are."""
     text = "Good \U0001f600, Priya. Is Priya there?"
     assert MessageRef("1", text, offset).find("priya") == 8
@@ -495,13 +496,19 @@ def test_saved_trackers_keep_times_of_any_form() -> None:
 # --- rows of the table of ambiguities that have no test above -------------------------------------------------------
 
 
-def test_parents_may_be_null() -> None:
+def test_a14_parents_may_be_null() -> None:
     """A topic without parents has an empty tuple, whichever way that is written."""
     for wire in ({"parentRefs": None}, {"parentRefs": []}, {}):
         assert structure(wire, Topic).parent_refs == ()
 
 
-def test_sentiment_and_parents_can_come_together() -> None:
+def test_a12_topics_of_any_weight_are_kept() -> None:
+    """A threshold of the submission says nothing of them."""
+    topics = read_models(REQUEST, reply({"topics": [{"score": 0.064}, {"score": 0}, {}]}), Topic, "topics")
+    assert [topic.score for topic in topics] == [0.064, 0.0, None]
+
+
+def test_a15_a16_sentiment_and_parents_can_come_together() -> None:
     """Neither excludes the other."""
     topic = structure(
         {"parentRefs": [{"text": "a"}], "sentiment": {"polarity": {"score": 1}, "suggested": "neutral"}}, Topic
@@ -511,7 +518,7 @@ def test_sentiment_and_parents_can_come_together() -> None:
     assert (topic.sentiment.score, topic.sentiment.suggested) == (1.0, "neutral")
 
 
-def test_insights_of_any_type_are_read() -> None:
+def test_a20_a21_a22_insights_of_any_type_are_read() -> None:
     """A question may lack its speaker and have entities, and a type of its own stops nothing."""
     question, topic = read_models(
         REQUEST,
@@ -519,11 +526,19 @@ def test_insights_of_any_type_are_read() -> None:
         Insight,
         "insights",
     )
-    assert (question.speaker, question.entities[0].text, question.definitive) == (None, "x", None)
+    assert (question.speaker, question.entities[0].text) == (None, "x")
+    assert (question.definitive, question.phrases, question.assignee) == (None, (), None)
     assert (topic.type, topic.score) == ("topic", 1.0)
 
 
-def test_messages_without_offsets_phrases_or_words() -> None:
+def test_a33_people_are_as_the_service_says() -> None:
+    """Whoever is named in an item is not looked up among the members: names may be old there."""
+    item = structure({"from": {"id": "1", "name": "Mateo"}, "assignee": {"id": "1", "name": "Speaker 2"}}, ActionItem)
+    assert item.speaker == Speaker("1", "Mateo")
+    assert item.assignee == Speaker("1", "Speaker 2")
+
+
+def test_a17_a18_a19_a32_messages_without_offsets_phrases_or_words() -> None:
     """What some services leave out is none or empty; masks and personal data come as the service gives them."""
     bare = structure({"id": "1", "text": "Hi."}, ConversationMessage)
     assert (bare.time_offset, bare.duration, bare.phrases, bare.words, bare.entities) == (None, None, (), (), ())
