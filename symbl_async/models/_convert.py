@@ -109,9 +109,11 @@ def _in_both_forms(value: Any) -> Any:
 
 def _with_matches(value: Any) -> Any:
     """Take a bare match for a tracker with that match."""
-    if isinstance(value, Mapping) and "matches" not in value and ("messageRefs" in value or "insightRefs" in value):
-        return {"matches": [value]}
-    return value
+    if not isinstance(value, Mapping) or value.get("matches") is not None:
+        return value
+    if "messageRefs" not in value and "insightRefs" not in value:
+        return value
+    return {**{name: value[name] for name in ("id", "name") if name in value}, "matches": [value]}
 
 
 def _read_saved(value: Any, structure: Structure[SavedTracker]) -> SavedTracker:

@@ -414,6 +414,12 @@ def test_a3_a24_detected_trackers_in_every_form(body: Any) -> None:
     assert tracker.matches == (TrackerMatch("vocabulary", "budget", (MessageRef("1", "The budget.", 4),)),)
 
 
+def test_bare_match_may_name_its_tracker() -> None:
+    """What it says of the tracker is the tracker's."""
+    tracker = structure({**MATCH, "id": 7, "name": "Pricing", "matches": None}, DetectedTracker)
+    assert (tracker.id, tracker.name, tracker.matches[0].value) == ("7", "Pricing", "budget")
+
+
 @pytest.mark.parametrize("body", [[], {}, None, {"trackers": None}, {"trackers": []}, {"message": "None."}])
 def test_nothing_found_is_an_empty_tuple(body: Any) -> None:
     """However a service says that there is nothing."""
