@@ -267,6 +267,7 @@ def test_instants(text: str, microsecond: int) -> None:
         (ConversationMessage, {"words": [7]}),
         (Word, {"speakerTag": "x"}),
         (ConversationDetails, {"metadata": "x"}),
+        (DetectedEntity, "Friday"),
         (DetectedEntity, {"matches": "x"}),
         (DetectedEntity, {"matches": ["x"]}),
         (DetectedEntity, {"matches": [{"messageRefs": 7}]}),
