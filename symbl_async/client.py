@@ -24,13 +24,14 @@ from ._delivery.operations import AudioOperations, Submit, TextOperations, Video
 from ._delivery.slots import JobSlots
 from ._delivery.submitter import Submitter
 from ._jobs.handle import JobHandle, parse_handle
+from ._jobs.jobs import Jobs
 from ._jobs.record import JobRecord
 from ._jobs.scheduler import Scheduler
 from ._policy.clock import Clock, SystemClock
 from ._policy.limits import LearnedLimit
 from ._policy.schedule import Schedule
 from ._policy.settings import Polling, Retry, Timeouts
-from ._protocol import Reply, Request, build_get_job, build_media_file, build_media_url, build_text, read_job
+from ._protocol import Reply, Request, build_media_file, build_media_url, build_text
 from ._target import Target, read_target
 from ._transport.calls import GRACE, Call, Calls
 from ._transport.http import ConnectorFactory, HttpTransport, Transport
@@ -39,7 +40,6 @@ from ._transport.source import BytesSource, OpenableSource, chunk_bytes_for, ope
 from ._version import __version__
 from .errors import ClientStateError, InvalidInputError
 from .models._parameters import check_id
-from .models.job import Job
 from .models.submission import (
     Accepted,
     AudioSubmission,
@@ -58,8 +58,10 @@ if TYPE_CHECKING:
     from ._batches.outcome import Outcome
     from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
+    from ._raw import RawClient
     from .conversations import Conversation, Conversations, Read
     from .server import Server, ServerSettings
+    from .trackers import Trackers
 
 _CLOSE_GRACE = 2.0
 
@@ -103,30 +105,6 @@ class _Parts:
         self.audio = AudioOperations(self.submit)
         self.video = VideoOperations(self.submit)
         self.jobs = Jobs(self.read, self.scheduler)
-
-
-class Jobs:
-    """Job status: ``client.jobs``."""
-
-    def __init__(self, read: Read, scheduler: Scheduler) -> None:
-        self._read = read
-        self.scheduler = scheduler
-
-    async def get(self, job_id: str) -> Job:
-        """Ask for the status of a job, once, now.
-
-        Raises:
-            NotFoundError: The service does not know the job.
-
-        Endpoint:
-            GET /v1/job/{jobId} (Async API, Job Status)
-        """
-        request = build_get_job(job_id)
-        record = self.scheduler.record(job_id)
-        reply = await self._read(request)
-        job = read_job(request, reply, job_id=job_id, conversation_id=record.job.conversation_id)
-        record.update(job)
-        return job
 
 
 class SymblClient:
@@ -402,6 +380,26 @@ class SymblClient:
 
         self._open_parts()
         return Conversations(self._read)
+
+    @property
+    def trackers(self) -> Trackers:
+        """The account's saved trackers; those found in a conversation are ``conversation.trackers()``."""
+        from .trackers import Trackers
+
+        self._open_parts()
+        return Trackers(self._read)
+
+    @property
+    def with_raw_response(self) -> RawClient:
+        """The calls that read, each returning a ``RawResponse``: value, status, headers, request id and body.
+
+        Example:
+            >>> response = await client.with_raw_response.conversation(id).messages(sentiment=True)
+            >>> response.status, response.request_id, response.value[0].text
+        """
+        from ._raw import RawClient
+
+        return RawClient(self._read, self._open_parts().scheduler)
 
     @property
     def server(self) -> Server:

@@ -25,7 +25,7 @@ from .._jobs.record import JobRecord
 from .._policy.clock import sleep
 from .._policy.retry import pause, pause_ceiling, retry_after
 from .._policy.settings import Retry, Timeouts
-from .._protocol import Reply, Request, is_success, read_accepted, status_error
+from .._protocol import Reply, Request, is_success, read_accepted, status_error, uncertain
 from .._transport.calls import Call, Calls
 from .._transport.http import ExpectationIgnoredError
 from .._transport.session import Session
@@ -36,7 +36,6 @@ from ..errors import (
     JournalError,
     ResourceError,
     SubmitUncertainError,
-    SymblError,
     TransportError,
     UnexpectedResponseError,
 )
@@ -187,10 +186,10 @@ class Submitter:
             delivery.error = error
             if call.in_doubt and not isinstance(error, SubmitUncertainError | JournalError):
                 why = "it was given up before an answer came" if error is call.reason else "no answer came, and then"
-                delivery.error = _uncertain(request, f"{why}: {error}", None)
+                delivery.error = uncertain(request, f"{why}: {error}", None)
         except BaseException:
             if call.in_doubt:
-                delivery.error = _uncertain(request, "the client was closed before an answer came", None)
+                delivery.error = uncertain(request, "the client was closed before an answer came", None)
             raise
         finally:
             delivery.ended.set()
@@ -241,7 +240,7 @@ class Submitter:
                     crash_point("ids_parsed")
                     return accepted, body, None if call.log is None else call.log.accepted(accepted)
                 if body.released and not 400 <= reply.status < 500:
-                    raise _uncertain(request, f"the server answered {reply.status}", reply)
+                    raise uncertain(request, f"the server answered {reply.status}", reply)
             except ExpectationIgnoredError:
                 self._heeds_expectations = False
                 tries.counted -= 1
@@ -335,7 +334,7 @@ class Submitter:
                 reply, token = await self.session.attempt(request, body=body)
             except TransportError as error:
                 if body.released:
-                    raise _uncertain(request, str(error), None) from None
+                    raise uncertain(request, str(error), None) from None
                 raise
             finally:
                 call.committed = False
@@ -355,19 +354,7 @@ class Submitter:
         try:
             return read_accepted(request, reply)
         except UnexpectedResponseError as error:
-            raise _uncertain(request, str(error), reply) from None
+            raise uncertain(request, str(error), reply) from None
 
     def _again(self, tries: _Tries, call: Call) -> bool:
         return not call.ending and tries.counted < self.retry.attempts and self.session.budget.spend()
-
-
-def _uncertain(request: Request, why: str, reply: Reply | None) -> SymblError:
-    return SubmitUncertainError(
-        f"{request.method} {request.path} went out whole, but {why}. The job may or may not exist: look for the "
-        "conversation at the server before you repeat it",
-        status=None if reply is None else reply.status,
-        body=b"" if reply is None else reply.body,
-        headers={} if reply is None else reply.headers,
-        method=request.method,
-        path=request.path,
-    )
