@@ -17,9 +17,9 @@ from .engines.base import (
     Task,
     TextMessage,
 )
+from .ids import new_number, new_uuid
 from .instants import format_instant, parse_instant, to_ms
 from .records import ClaimedJob, Member, ResultRows
-from .store import new_number, new_uuid
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_LANGUAGE = "en-US"

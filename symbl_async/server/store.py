@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from .database import Database
+from .ids import new_number, new_uuid
 from .instants import now_ms
 from .keys import Keys
 from .lookups import members_of, owns
@@ -32,16 +31,6 @@ class UnknownConversationError(Exception):
 
 class KeyReusedError(Exception):
     """The key of a submission belongs to another one."""
-
-
-def new_number() -> str:
-    """A random id of 16 digits, as conversations, messages, insights and topics have."""
-    return str(secrets.randbelow(9 * 10**15) + 10**15)
-
-
-def new_uuid() -> str:
-    """A random id as jobs and members have."""
-    return str(uuid.uuid4())
 
 
 class Store:

@@ -154,6 +154,14 @@ async def running(
         yield api
 
 
+async def settled(api: Api, query: str = "", data: bytes = WAV) -> str:
+    """The conversation of an uploaded recording whose job has completed."""
+    reply = await api.call("POST", f"/v1/process/audio{query}", data=data)
+    assert reply.status == 201, reply
+    assert (await api.job(reply.body["jobId"]))["status"] == "completed"
+    return str(reply.body["conversationId"])
+
+
 def credentials(server: Server) -> dict[str, str]:
     """The body of a token request."""
     return {"type": "application", "appId": server.app_id, "appSecret": server.app_secret}

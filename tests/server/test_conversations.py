@@ -3,7 +3,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from server_support import CONVERSATION_API, INES, TEO, TEXT, WAV, Api, ScriptedExecutor, example, result_of, running
+from server_support import (
+    CONVERSATION_API,
+    INES,
+    TEO,
+    TEXT,
+    WAV,
+    Api,
+    ScriptedExecutor,
+    example,
+    result_of,
+    running,
+    settled,
+)
 
 from symbl_async.server.engines.base import (
     Insight,
@@ -59,17 +71,10 @@ def analysed(task: Task) -> Result:
     )
 
 
-async def recorded(api: Api, query: str = "", data: bytes = WAV) -> str:
-    """The conversation of an uploaded recording."""
-    reply = await api.call("POST", f"/v1/process/audio{query}", data=data)
-    assert (await api.job(reply.body["jobId"]))["status"] == "completed"
-    return str(reply.body["conversationId"])
-
-
 async def test_conversation_has_the_published_shape() -> None:
     """Name, times and members; the end is the end of the recording, not of the last word."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api, "?name=Warehouse+rollout+sync")
+        conversation_id = await settled(api, "?name=Warehouse+rollout+sync")
         found = await api.get(conversation_id)
         CONVERSATION_API.check("Conversation", found)
         assert (found["type"], found["name"], found["metadata"]) == ("meeting", "Warehouse rollout sync", {})
@@ -84,7 +89,7 @@ async def test_messages_have_the_published_shape() -> None:
     """Instants, offsets in seconds, {} for an unknown speaker; words and moods only when asked for."""
     expected = example("conversation/messages")["messages"]
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         found = await api.get(conversation_id, "/messages")
         CONVERSATION_API.check("MessageList", found)
         messages = found["messages"]
@@ -102,7 +107,7 @@ async def test_messages_have_the_published_shape() -> None:
 async def test_verbose_and_sentiment_add_to_messages() -> None:
     """The edges of the neutral band belong to it, and a word has a score only where the engine has one."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         found = await api.get(conversation_id, "/messages?verbose=True&sentiment=TRUE")
         CONVERSATION_API.check("MessageList", found)
         moods = [message["sentiment"] for message in found["messages"]]
@@ -124,7 +129,7 @@ async def test_verbose_and_sentiment_add_to_messages() -> None:
 async def test_insights_have_the_published_shape() -> None:
     """Each kind by itself and all together in the order of their messages, with authors, assignees and dates."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         messages = [message["id"] for message in (await api.get(conversation_id, "/messages"))["messages"]]
         lists = {}
         for path, key, schema in (
@@ -158,7 +163,7 @@ async def test_insights_have_the_published_shape() -> None:
 async def test_threshold_drops_insights_below_it(query: str, count: int) -> None:
     """The default is 0.5; topics are not concerned."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api, query)
+        conversation_id = await settled(api, query)
         assert len((await api.get(conversation_id, "/insights"))["insights"]) == count
         assert len((await api.get(conversation_id, "/topics"))["topics"]) == 2
 
@@ -166,7 +171,7 @@ async def test_threshold_drops_insights_below_it(query: str, count: int) -> None
 async def test_topics_have_the_published_shape() -> None:
     """By weight, with their messages, and the mean mood of those on request."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         messages = [message["id"] for message in (await api.get(conversation_id, "/messages"))["messages"]]
         found = await api.get(conversation_id, "/topics?sentiment=true&parentRefs=true")
         CONVERSATION_API.check("TopicList", found)
@@ -181,7 +186,7 @@ async def test_topics_have_the_published_shape() -> None:
 async def test_append_continues_in_time_and_replaces_the_topics() -> None:
     """Offsets go on from the end of the recording; members are the same people; topics are of the whole."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         reply = await api.call("PUT", f"/v1/process/audio/{conversation_id}", data=WAV)
         await api.job(reply.body["jobId"])
         messages = (await api.get(conversation_id, "/messages"))["messages"]
@@ -273,7 +278,7 @@ async def test_markdown_transcript_is_the_published_one() -> None:
     texts = [line.text for line in LINES]
     marked = texts[2].replace(PHRASE, f"<mark>{PHRASE}</mark>")
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         full = [f"Ines: {texts[0]}", f"Teo: {texts[1]}", f"Teo: {marked}", texts[3]]
         assert await transcript(api, conversation_id) == "".join(f"{line}<br/><br/>" for line in full)
         plain = await transcript(
@@ -288,7 +293,7 @@ async def test_srt_transcript_is_the_published_one() -> None:
     """Numbered cues with padded times; the other options do not concern it."""
     expected = example("conversation/transcript-srt")["transcript"]["payload"]
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         found = await transcript(api, conversation_id, contentType="text/srt", showSpeakerSeparation=False)
         assert [cue.split("\n")[:2] for cue in found.split("\n\n")] == [
             cue.split("\n")[:2] for cue in expected.split("\n\n")
@@ -303,7 +308,7 @@ async def test_srt_transcript_is_the_published_one() -> None:
 async def test_impossible_transcripts_are_400(body: dict[str, Any]) -> None:
     """An unknown or missing type, and options that are no booleans."""
     async with running() as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         assert (await api.call("POST", f"/v1/conversations/{conversation_id}/transcript", json=body)).status == 400
 
 
@@ -311,7 +316,7 @@ async def test_labels_are_replaced_as_a_whole() -> None:
     """PUT sets the metadata that the conversation then has, and an empty map clears it."""
     request, expected = example("conversation/conversation-update.request"), example("conversation/conversation-update")
     async with running() as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         path = f"/v1/conversations/{conversation_id}"
         reply = await api.call("PUT", path, json={"metadata": {"old": "x"}})
         reply = await api.call("PUT", path, json=request)
@@ -327,7 +332,7 @@ async def test_labels_are_replaced_as_a_whole() -> None:
 async def test_deleted_conversation_is_gone() -> None:
     """Once 200, then 404 for it and all that belonged to it."""
     async with running() as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         path = f"/v1/conversations/{conversation_id}"
         reply = await api.call("DELETE", path)
         assert (reply.status, reply.body) == (200, example("conversation/conversation-delete"))
@@ -399,7 +404,7 @@ async def test_list_pages_sorts_and_looks_through_a_window(query: str, names: st
 async def test_long_recording_is_listed_at_once() -> None:
     """Its end lies in the future of the clock, which must not hide it from the default list."""
     async with running(ScriptedExecutor(lambda _: result_of([], duration=7200.0))) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         listed = (await api.call("GET", "/v1/conversations")).body["conversations"]
         assert [item["id"] for item in listed] == [conversation_id]
 
@@ -443,7 +448,7 @@ async def test_date_that_cannot_be_written_is_left_out() -> None:
     """An insight with an impossible date is an insight without one."""
     insight = Insight("action_item", "Send it.", 0, 0.9, due="9999-12-31T23:59:59")
     async with running(ScriptedExecutor(lambda _: result_of(LINES, insights=(insight,)))) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         (item,) = (await api.get(conversation_id, "/action-items"))["actionItems"]
         assert "dueBy" not in item
 
