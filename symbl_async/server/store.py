@@ -11,7 +11,7 @@ from .database import Database
 from .ids import new_number, new_uuid
 from .instants import now_ms
 from .keys import Keys
-from .lookups import members_of, owns
+from .lookups import members_of, owns, trackers_of
 from .records import (
     UNFINISHED,
     Accepted,
@@ -22,7 +22,7 @@ from .records import (
     Remembered,
     ResultRows,
 )
-from .schema import conversations, insights, jobs, members, messages, topics
+from .schema import conversations, detections, insights, jobs, members, mentions, messages, summaries, topics
 
 
 class UnknownConversationError(Exception):
@@ -182,6 +182,7 @@ class Store:
                 media=row.media,
                 base_at=_base(row),
                 earlier=tuple((message.id, message.text) for message in earlier),
+                trackers=await trackers_of(connection, row.app_id, row.parameters),
             )
 
     async def complete(self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows]) -> bool:
@@ -211,6 +212,9 @@ class Store:
                 (messages, rows.messages),
                 (insights, rows.insights),
                 (topics, rows.topics),
+                (mentions, rows.mentions),
+                (detections, rows.detections),
+                (summaries, rows.summary),
             ):
                 if values:
                     await connection.execute(

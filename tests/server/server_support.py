@@ -45,6 +45,8 @@ def result_of(lines: list[Line], **parts: Any) -> Result:
         per_line=parts.get("per_line") or tuple(LineAnalysis(Sentiment(0.0)) for _ in lines),
         insights=parts.get("insights", ()),
         topics=parts.get("topics", ()),
+        matches=parts.get("matches", ()),
+        summary=parts.get("summary", ()),
     )
     return Result(lines=tuple(lines), analysis=analysis, duration=parts.get("duration", 0.0))
 

@@ -21,6 +21,7 @@ from symbl_async.server.engines.base import (
     Insight,
     Line,
     LineAnalysis,
+    Mention,
     Phrase,
     Result,
     Sentiment,
@@ -63,7 +64,17 @@ def analysed(task: Task) -> Result:
         insights=(
             Insight("follow_up", "Ines needs to schedule a call.", 3, 0.9064, assignee=Speaker("Somebody Else")),
             Insight("question", "Can you walk me through the warehouse rollout?", 0, 0.94123),
-            Insight("action_item", "Teo will send it by Friday.", 2, 0.97, True, TEO, "2026-03-06T17:00:00"),
+            Insight(
+                "action_item",
+                "Teo will send it by Friday.",
+                2,
+                0.97,
+                True,
+                TEO,
+                "2026-03-06T17:00:00",
+                (Phrase(PHRASE),),
+                (Mention("person", "Teo", 0, "teo"), Mention("date", "Friday", 20, "2026-03-06")),
+            ),
             Insight("action_item", "Perhaps some day.", 1, 0.55, False),
             Insight("question", "Unlikely?", 1, 0.49),
         ),
@@ -153,6 +164,20 @@ async def test_insights_have_the_published_shape() -> None:
         assert item["assignee"] == members["Teo"]
         assert item["dueBy"] == "2026-03-06T17:00:00.000Z"
         assert item["phrases"] == [{"type": "action_phrase", "text": PHRASE}]
+        assert item["entities"] == [
+            {
+                "type": "person",
+                "text": "Teo",
+                "offset": 0,
+                "value": {
+                    "assignee": True,
+                    "id": members["Teo"]["id"],
+                    "name": "Teo",
+                    "userId": "teo@example.com",
+                },
+            },
+            {"type": "date", "text": "Friday", "offset": 20, "value": "2026-03-06"},
+        ]
         (follow_up,) = lists["followUps"]
         assert (follow_up["from"], follow_up["assignee"]) == ({}, {"name": "Somebody Else"})
 
@@ -372,6 +397,9 @@ async def three(api: Api) -> list[str]:
         accepted = await api.submit({"name": name, "messages": [message]})
         await api.job(accepted["jobId"])
         made.append(accepted["conversationId"])
+    for conversation_id, agent in zip(made, ("ines", "mateo"), strict=False):
+        labels = {"metadata": {"agentId": agent}}
+        await api.call("PUT", f"/v1/conversations/{conversation_id}", json=labels)
     return made
 
 
@@ -390,6 +418,19 @@ async def three(api: Api) -> list[str]:
         ("startTime=2020-01-01T12:00:00Z&endTime=2020-01-03T00:00:00%2B00:00", "b"),
         ("startTime=2020-01-01T12:00:00Z&endTime=2020-01-02T00:00:01Z", ""),
         ("limit=&order=&sort=&startTime=", "c"),
+        ("filter=conversation.name==a", "a"),
+        ("filter=name!=a", "bc"),
+        ("filter=conversation.metadata.agentId==mateo", "a"),
+        ("filter=metadata.agentId!=mateo", "bc"),
+        ('filter=metadata.agentId=in=(ines,"mateo")', "ab"),
+        ("filter=metadata.agentId=out=(ines)", "ac"),
+        ("filter=metadata.agentId==m*", "a"),
+        ("filter=metadata.agentId==*e*;name=gt=a", "b"),
+        ("filter=startTime>=2020-01-02T00:00:00Z and startTime=lt=2021-01-01", "b"),
+        ("filter=type==meeting&order=desc", "cba"),
+        ("filter=type==meeting&startTime=2020-01-01T12:00:00Z", "bc"),
+        ("filter=name==%27a%27", "a"),
+        ("filter=name==?", ""),
     ],
 )
 async def test_list_pages_sorts_and_looks_through_a_window(query: str, names: str) -> None:
@@ -423,7 +464,16 @@ async def test_long_recording_is_listed_at_once() -> None:
         "startTime=2020-01-02T00:00:00Z&endTime=2020-01-01T00:00:00Z",
         "endTime=8999-01-01T00:00:00Z",
         "startTime=8999-01-01T00:00:00Z",
-        "filter=conversation.metadata.agentId==mateo",
+        "filter=conversation.secret==x",
+        "filter=conversation.name",
+        "filter=name==a,name==b",
+        "filter=name==a or name==b",
+        "filter=name==a;startTime=gt=2020-01-01;metadata.a==b",
+        "filter=startTime=gt=yesterday",
+        "filter=name=in=a",
+        "filter=name==(a)",
+        "filter=name=like=a",
+        "filter=name==a name==b",
     ],
 )
 async def test_impossible_lists_are_400(query: str) -> None:

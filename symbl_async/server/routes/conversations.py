@@ -10,12 +10,15 @@ from aiohttp import web
 
 from .. import resources
 from ..answers import json_response
-from ..bodies import defer_expectation
+from ..bodies import decode_json, defer_expectation
 from ..conversations import SORT_FIELDS
 from ..instants import now_ms, parse_instant
-from ..problems import bad_request
+from ..problems import Problem, bad_request
 from ..records import ConversationQuery
+from ..redaction import redact
+from ..rsql import read_filter
 from ..services import SERVICES, authenticate
+from ..subjects import favour
 from ..transcript import as_markdown, as_srt
 from .common import (
     CONVERSATION,
@@ -95,6 +98,7 @@ async def delete_conversation(request: web.Request) -> web.Response:
         services.limits.release(account)
     for name in deleted.media:
         await services.spool.discard(name)
+    await services.spool.forget(deleted.jobs)
     return json_response({"message": "Conversation removed."})
 
 
@@ -104,10 +108,17 @@ async def get_messages(request: web.Request) -> web.Response:
     verbose, mood = flag(request, "verbose"), flag(request, "sentiment")
     found = await request.app[SERVICES].conversations.messages(conversation.id)
 
-    def render() -> web.Response:
-        return json_response({"messages": resources.messages(found, conversation.id, verbose=verbose, mood=mood)})
+    hide = flag(request, "redact")
+    readable = _subtypes(request)
 
-    return await anyio.to_thread.run_sync(render) if len(found) > MANY_MESSAGES else render()
+    def render() -> web.Response:
+        records, personal = found, None
+        if hide:
+            records, personal = redact(found, [person.name for person in conversation.members], readable)
+        rendered = resources.messages(records, conversation.id, verbose=verbose, mood=mood, personal=personal)
+        return json_response({"messages": rendered})
+
+    return await anyio.to_thread.run_sync(render) if hide or len(found) > MANY_MESSAGES else render()
 
 
 async def create_transcript(request: web.Request) -> web.Response:
@@ -139,9 +150,15 @@ async def create_transcript(request: web.Request) -> web.Response:
 async def get_topics(request: web.Request) -> web.Response:
     """Topics of the conversation."""
     conversation = await find_conversation(request)
-    mood = flag(request, "sentiment")
-    found = await request.app[SERVICES].conversations.topics(conversation.id)
-    return json_response({"topics": [resources.topic(record, mood=mood) for record in found]})
+    services = request.app[SERVICES]
+    mood, parents = flag(request, "sentiment"), flag(request, "parentRefs")
+    favoured = flag(request, "customTopicVocabulary") or flag(request, "customVocabulary")
+    if flag(request, "refresh"):
+        await services.subjects.refresh(conversation.id)
+    found = await services.conversations.topics(conversation.id)
+    if favoured:
+        found = favour(found, await services.subjects.vocabulary(conversation.id))
+    return json_response({"topics": [resources.topic(record, mood=mood, parents=parents) for record in found]})
 
 
 def _insights(wrapper: str, *kinds: str) -> _Handler:
@@ -159,6 +176,19 @@ async def get_members(request: web.Request) -> web.Response:
     return json_response({"members": [resources.member(person) for person in conversation.members]})
 
 
+def _subtypes(request: web.Request) -> frozenset[str]:
+    text = request.query.get("exclude", "").strip()
+    if not text:
+        return frozenset()
+    try:
+        value = decode_json(text.encode())
+    except (Problem, UnicodeEncodeError):
+        value = None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise bad_request('"exclude" has to be a JSON list of subtypes, for example ["PERSON_NAME"].')
+    return frozenset(item.upper() for item in value)
+
+
 def _labels(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise bad_request('"metadata" is missing or not an object.')
@@ -170,8 +200,7 @@ def _labels(value: Any) -> dict[str, str]:
 
 def _list_query(request: web.Request) -> ConversationQuery:
     query = request.query
-    if query.get("filter"):
-        raise bad_request('"filter" is not supported yet; use startTime and endTime.')
+    where = read_filter(query["filter"], SORT_FIELDS) if query.get("filter") else ()
     order = query.get("order") or "asc"
     if order not in ("asc", "desc"):
         raise bad_request('"order" has to be asc or desc.')
@@ -189,9 +218,11 @@ def _list_query(request: web.Request) -> ConversationQuery:
         offset=_whole(request, "offset", 0, 2**62),
         descending=order == "desc",
         sort=_sort(query.get("sort") or "conversation.startTime"),
-        started_from=since,
-        started_until=until,
+        # A filter takes the place of the usual window, but not of one that is given.
+        started_from=start if where else since,
+        started_until=end if where else until,
         ended_until=end,
+        where=where,
     )
 
 
