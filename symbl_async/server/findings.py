@@ -25,7 +25,8 @@ class Findings:
                 sa.select(mentions, *_message_columns())
                 .join(messages, messages.c.id == mentions.c.message_id)
                 .where(mentions.c.conversation_id == conversation_id)
-                .order_by(messages.c.started_at, messages.c.seq, mentions.c.seq)
+                # The caller's own kinds come last.
+                .order_by(mentions.c.type == "custom", messages.c.started_at, messages.c.seq, mentions.c.seq)
             )
             for row in rows:
                 key = (row.type, row.custom_type, row.text.lower(), row.value, row.range_start, row.range_end)

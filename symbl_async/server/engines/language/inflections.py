@@ -88,7 +88,7 @@ def _singular(word: str) -> str:
 
 
 def _undoubled(rest: str) -> str:
-    """Take back a doubled consonant: plann is plan and cancell is cancel, but call is call."""
+    """Take back a consonant that an ending doubled: planned gives plan, but called gives call."""
     if len(rest) < 3 or rest[-1] != rest[-2]:
         return rest
     return rest[:-1] if rest[-1] in _DOUBLED or (rest[-1] == "l" and len(rest) > 5) else rest

@@ -49,7 +49,7 @@ PLACES: Final = _names(
 
 ORGANIZATIONS: Final = _names(
     "Accenture, Adobe, Airbus, Alibaba, Allianz, Amazon, American Airlines, Atlassian, AT&T, Audi,"
-    " Bank of America, Barclays, BASF, BMW, Boeing, Bosch, Cisco, Citibank, Coca-Cola, Comcast, Costco, Daimler,"
+    " Bank of America, Barclays, BMW, Boeing, Bosch, Cisco, Citibank, Coca-Cola, Comcast, Costco, Daimler,"
     " DHL, Deloitte, Delta Airlines, Deutsche Bank, Disney, Dropbox, eBay, Ericsson, European Union, Facebook,"
     " FedEx, Ford Motor, General Electric, General Motors, GitHub, Goldman Sachs, Google, HSBC, Honda, Huawei,"
     " IBM, IKEA, Intel, Invoca, JPMorgan, KPMG, Lenovo, LinkedIn, Lufthansa, Mastercard, McDonald's, Mercedes,"

@@ -49,7 +49,9 @@ def finder(**options: object) -> EntityFinder:
             Mention("location", "New York City", 17, "New York City"),
         ]),
         ("Mail Priya.Nair@Example.com now.", [Mention("email", "Priya.Nair@Example.com", 5, "priya.nair@example.com")]),
-        ("See https://example.com/a?b=c.", [Mention("url", "https://example.com/a?b=c", 4, "https://example.com/a?b=c")]),
+        ("See https://example.com/a?b=c.", [
+            Mention("url", "https://example.com/a?b=c", 4, "https://example.com/a?b=c"),
+        ]),
         ("Call +1 (555) 123-4567.", [Mention("phone", "+1 (555) 123-4567", 5, "+15551234567")]),
         ("SSN 123-45-6789", [Mention("ssn", "123-45-6789", 4, "123-45-6789")]),
         ("card 4111 1111 1111 1111", [Mention("credit_card", "4111 1111 1111 1111", 5, "4111111111111111")]),
@@ -117,46 +119,10 @@ def test_other_languages_have_patterns_and_own_kinds() -> None:
 
 PIECES = st.sampled_from(
     [
-        "Priya",
-        "Mateo Silva",
-        "Friday",
-        "next week",
-        "last Monday",
-        "May",
-        "3 pm",
-        "at 4",
-        "$",
-        "%",
-        "12",
-        "1,000",
-        "5k",
-        "million",
-        "two",
-        "hundred",
-        "dollars",
-        "@",
-        "a@b.co",
-        ".",
-        "+1",
-        "555-1234",
-        "4567",
-        "http://",
-        "www.x.com",
-        "Acme",
-        "Inc",
-        "Dr.",
-        "New York",
-        "İ",
-        "ß",
-        "😀",
-        "in two hours",
-        "the 5th of March",
-        "'s",
-        "-",
-        "2026-13-45",
-        "31/02",
-        "Google",
-        "noon",
+        *["Priya", "Mateo Silva", "Friday", "next week", "last Monday", "May", "3 pm", "at 4", "$", "%", "12", "1,000"],
+        *["5k", "million", "two", "hundred", "dollars", "@", "a@b.co", ".", "+1", "555-1234", "4567", "http://"],
+        *["www.x.com", "Acme", "Inc", "Dr.", "New York", "\u0130", "\u00df", "\U0001f600", "in two hours"],
+        *["the 5th of March", "'s", "-", "2026-13-45", "31/02", "Google", "noon"],
     ]
 )
 
@@ -175,9 +141,10 @@ def test_places_are_right_whatever_the_text(text: str) -> None:
         end = mention.offset + len(mention.text)
 
 
-@pytest.mark.parametrize(
-    "unit", ["a", "1", "1 ", "1-", "a.", "A ", "www.", "@", "a@", "two ", "last ", "$", "Priya ", "1,"]
-)
+UNITS = ["a", "1", "1 ", "1-", "a.", "A ", "www.", "@", "a@", "two ", "last ", "$", "Priya ", "1,"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_long_texts_take_time_in_proportion(unit: str) -> None:
     """No text of the length that is looked at at once holds anybody up."""
     started = time.perf_counter()

@@ -31,9 +31,7 @@ def test_summary_is_made_of_what_was_said() -> None:
 
 def test_long_talk_has_a_paragraph_for_each_stretch() -> None:
     """Which together stand for every line once; a second look gives the same."""
-    lines = [
-        Line(f"Point {word} of the agenda is the {word} of subject {word}.", 0, 1) for word in map(str, range(173))
-    ]
+    lines = [Line(f"Point {word} on the list is the {word} of topic {word}.", 0, 1) for word in map(str, range(173))]
     parts = summarise(lines)
     assert len(parts) == 4
     assert [index for part in parts for index in range(part.covered[0], part.covered[1] + 1)] == list(range(173))
