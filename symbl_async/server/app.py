@@ -202,7 +202,7 @@ class Server:
         queue = JobQueue(
             store,
             executor,
-            Recordings(spool, fetcher, keep=settings.keep_media),
+            Recordings(spool, fetcher, keep=settings.keep_media, find_job=store.get_job),
             limits,
             changes,
             concurrency=self._concurrency or workers,

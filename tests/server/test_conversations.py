@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from server_support import (
     CONVERSATION_API,
@@ -370,6 +372,28 @@ async def test_deleted_conversation_is_gone() -> None:
         assert (await api.call("PUT", f"/v1/process/text/{conversation_id}", json=TEXT)).status == 404
 
 
+async def test_deleted_conversation_takes_its_recordings_along(tmp_path: Path) -> None:
+    """Those that wait, those that were kept, and the one of a job that runs, as soon as it ends."""
+    executor = ScriptedExecutor()
+    async with running(executor, data_dir=tmp_path, keep_media=True) as api:
+        conversation_id = await settled(api)
+        kept = await settled(api)
+        executor.gate = anyio.Event()
+        path = f"/v1/process/audio/{conversation_id}"
+        jobs = [(await api.call("PUT", path, data=WAV)).body["jobId"] for _ in range(2)]
+        while (await api.call("GET", f"/v1/job/{jobs[0]}")).body["status"] != "in_progress":
+            await anyio.lowlevel.checkpoint()
+        assert len(list((tmp_path / "media").iterdir())) == 2
+        assert (await api.call("DELETE", f"/v1/conversations/{conversation_id}")).status == 200
+        assert len(list((tmp_path / "media").iterdir())) == 1
+        executor.gate.set()
+        with anyio.fail_after(20):
+            while list((tmp_path / "spool").iterdir()) or len(list((tmp_path / "media").iterdir())) != 1:
+                await anyio.lowlevel.checkpoint()
+        assert (await api.call("DELETE", f"/v1/conversations/{kept}")).status == 200
+        assert list((tmp_path / "media").iterdir()) == []
+
+
 async def test_conversation_without_results_can_be_read() -> None:
     """It exists, with empty lists."""
     async with running() as api:
@@ -384,6 +408,7 @@ async def test_conversation_without_results_can_be_read() -> None:
             ("/follow-ups", "followUps"),
             ("/questions", "questions"),
             ("/members", "members"),
+            ("/entities", "entities"),
         ):
             assert await api.get(accepted["conversationId"], path) == {key: []}
         assert await transcript(api, accepted["conversationId"], contentType="text/srt") == ""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
 import anyio
 import pytest
 from server_support import (
@@ -10,6 +11,7 @@ from server_support import (
     TEO,
     Api,
     ScriptedExecutor,
+    credentials,
     example,
     lines_of,
     result_of,
@@ -17,6 +19,7 @@ from server_support import (
     settled,
 )
 
+from symbl_async.server.app import Server
 from symbl_async.server.engines.base import (
     CustomEntity,
     Insight,
@@ -31,6 +34,7 @@ from symbl_async.server.engines.base import (
     Topic,
     Word,
 )
+from symbl_async.server.settings import ServerSettings
 
 LINES = [
     Line("Good morning, Mateo, can you walk me through the warehouse rollout?", 0.0, 4.2, INES),
@@ -320,3 +324,74 @@ async def test_personal_data_is_masked_on_request() -> None:
         assert (plain["text"], "entities" in plain) == ("Priya, mail a@b.co or ask Priya.", False)
         for wrong in ("redact=x", "redact=true&exclude=PERSON_NAME", "redact=true&exclude=[1]"):
             assert (await api.call("GET", f"/v1/conversations/{conversation_id}/messages?{wrong}")).status == 400
+
+
+async def test_engine_finds_all_of_it_in_a_text() -> None:
+    """From the submission of the published messages to every resource, with the engine that people get."""
+    messages = [
+        {
+            "payload": {"content": message["text"]},
+            "from": {"name": message["from"]["name"], "userId": message["from"]["email"]},
+            "duration": {"startTime": message["startTime"], "endTime": message["endTime"]},
+        }
+        for message in example("conversation/messages")["messages"]
+    ]
+    body = {
+        "messages": messages,
+        "detectPhrases": True,
+        "detectEntities": True,
+        "enableSummary": True,
+        "enableAllTrackers": True,
+        "entities": [{"customType": "Hardware", "text": "scanner"}],
+        "trackers": [{"name": "Contracts", "vocabulary": ["vendor contracts"]}],
+    }
+    async with (
+        Server(ServerSettings(workers=1, min_free_bytes=0)) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        api = Api(server, session, ScriptedExecutor())
+        reply = await api.call("POST", "/oauth2/token:generate", json=credentials(server))
+        api.token = reply.body["accessToken"]
+        saved = example("conversation/manage-tracker-create.request")
+        tracker = (await api.call("POST", "/v1/manage/tracker", json=saved)).body["tracker"]
+        accepted = await api.submit(body)
+        assert (await api.job(accepted["jobId"]))["status"] == "completed"
+        conversation_id = accepted["conversationId"]
+        ids = [message["id"] for message in (await api.get(conversation_id, "/messages"))["messages"]]
+        entities = (await api.get(conversation_id, "/entities"))["entities"]
+        assert [(item["type"], item["text"], item["messageRefs"][0]["offset"]) for item in entities] == [
+            ("person", "Mateo", 14),
+            ("money", "twelve thousand dollars", 34),
+            ("person", "Priya", 35),
+            ("date", "Friday", 44),
+            ("location", "Lisbon", 31),
+            ("daterange", "next week", 43),
+            ("custom", "scanner", 10),
+        ]
+        expected = {item["text"]: item for item in example("conversation/entities")["entities"]}
+        for item in entities:
+            if item["text"] in expected:
+                published = expected[item["text"]]
+                assert {**item, "messageRefs": None} == {**published, "messageRefs": None}
+                assert item["messageRefs"][0]["offset"] in (published["messageRefs"][0]["offset"], 31)
+        pricing, contracts = await api.get(conversation_id, "/trackers-detected")
+        assert (pricing["id"], pricing["matches"][0]["value"]) == (tracker["id"], "budget")
+        assert pricing["matches"][0]["messageRefs"][0] == {
+            "id": ids[1],
+            "text": messages[1]["payload"]["content"],
+            "offset": 18,
+        }
+        assert [ref["offset"] for ref in contracts["matches"][0]["messageRefs"]] == [-1]
+        assert contracts["matches"][0]["insightRefs"][0]["type"] == "action_item"
+        (part,) = await summary(api, conversation_id)
+        assert {ref["id"] for ref in part["messageRefs"]} <= set(ids)
+        (item,) = (await api.get(conversation_id, "/action-items"))["actionItems"]
+        assert [(entity["type"], entity["text"]) for entity in item["entities"]] == [
+            ("person", "Priya"),
+            ("date", "Friday"),
+        ]
+        assert (await api.get(conversation_id, "/comprehensive/action-items"))["actionItems"][0]["text"] == (
+            "Mateo Silva will send the vendor contract to Priya by Friday."
+        )
+        analytics = await api.get(conversation_id, "/analytics")
+        assert [member["talkTime"]["seconds"] for member in analytics["members"]] == [7.3, 7.5]
