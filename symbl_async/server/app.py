@@ -24,9 +24,11 @@ from .changes import JobChanges
 from .conversations import Conversations
 from .database import Database
 from .fetch import Fetcher
+from .findings import Findings
 from .guard import AddressGuard
 from .limits import JobLimits
 from .middleware import answer_errors, check_host, log_access
+from .people import People
 from .queue import JobQueue
 from .recordings import Recordings
 from .routes import add_routes
@@ -34,6 +36,9 @@ from .services import SERVICES, Services
 from .settings import ServerSettings
 from .spool import Spool
 from .store import Store
+from .subjects import Subjects
+from .summaries import Summaries
+from .trackers import Trackers
 
 if TYPE_CHECKING:
     from .executor import Executor
@@ -197,7 +202,7 @@ class Server:
         queue = JobQueue(
             store,
             executor,
-            Recordings(spool, fetcher, keep=settings.keep_media),
+            Recordings(spool, fetcher, keep=settings.keep_media, find_job=store.get_job),
             limits,
             changes,
             concurrency=self._concurrency or workers,
@@ -210,6 +215,11 @@ class Server:
             accounts=accounts,
             store=store,
             conversations=Conversations(database),
+            findings=Findings(database),
+            people=People(database),
+            subjects=Subjects(database),
+            summaries=Summaries(database),
+            trackers=Trackers(database),
             spool=spool,
             limits=limits,
             queue=queue,

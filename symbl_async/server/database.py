@@ -70,7 +70,7 @@ class Database:
                 version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
                 if version > SCHEMA_VERSION:
                     raise ConfigurationError(f"{path} was written by a newer version of symbl_async; update it.")
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(_complete_layout)
                 await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except sa.exc.DatabaseError as exc:
             raise ConfigurationError(f"{path} cannot be used as the server's database: {exc.orig}.") from None
@@ -91,6 +91,21 @@ class Database:
                     await connection.execution_options(immediate=True)
                     async with connection.begin():
                         yield connection
+
+
+def _complete_layout(connection: sa.Connection) -> None:
+    """Add the tables, and to older tables the columns, that an earlier version did not have.
+
+    A new column has a default for the rows that are there; nothing is ever taken away.
+    """
+    known = sa.inspect(connection)
+    present = {table: {column["name"] for column in known.get_columns(table)} for table in known.get_table_names()}
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if table.name in present and column.name not in present[table.name]:
+                declared = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {declared}")
 
 
 def _create_engine(path: Path) -> AsyncEngine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
@@ -13,12 +14,27 @@ from .spool import Spool
 
 
 class Recordings:
-    """Hands recordings to the queue."""
+    """Hands recordings to the queue.
 
-    def __init__(self, spool: Spool, fetcher: Fetcher, *, keep: bool) -> None:
+    Args:
+        spool: Where they lie.
+        fetcher: Fetches those of URLs.
+        keep: Put them aside after processing.
+        find_job: Tells whether a job, given by account and id, is still there: those of a deleted conversation are not.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        fetcher: Fetcher,
+        *,
+        keep: bool,
+        find_job: Callable[[str, str], Awaitable[object | None]],
+    ) -> None:
         self._spool = spool
         self._fetcher = fetcher
         self._keep = keep
+        self._find_job = find_job
 
     async def obtain(self, job: ClaimedJob) -> Path | None:
         """The recording of *job*, fetched first if need be; ``None`` for text.
@@ -38,3 +54,6 @@ class Recordings:
     async def discard(self, job: ClaimedJob, media: Path) -> None:
         """Remove the recording of a job that has ended, or put it aside."""
         await self._spool.discard(media.name, keep_as=job.id if self._keep else None)
+        # In this order: a conversation that is deleted from now on takes what has been put aside along.
+        if self._keep and await self._find_job(job.account, job.id) is None:
+            await self._spool.forget([job.id])

@@ -99,6 +99,7 @@ class ServerSettings:
         keep_media: Keep recordings after processing.
         extensions: Offer what goes beyond the documented API: the reason of a failed job, answers that wait for a
             change, idempotency keys.
+        managed_entities: Answer entities in the shape of the API's later documents, by kind, instead of the first one.
         access_log: Log each request to ``symbl_async.server.access``, without query, headers and body.
         shutdown_timeout: Seconds that running requests get at close.
     """
@@ -125,6 +126,7 @@ class ServerSettings:
     job_timeout: float | None = field(default=None, validator=_number(0.01))
     keep_media: bool = False
     extensions: bool = True
+    managed_entities: bool = False
     access_log: bool = False
     shutdown_timeout: float = field(default=5.0, validator=_number(0))
 

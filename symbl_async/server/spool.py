@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, TypeVar, TypeVarTuple
 
@@ -180,6 +180,11 @@ class Spool:
             path.replace(self._kept / (keep_as + _RECORDING))
         else:
             path.unlink(missing_ok=True)
+
+    async def forget(self, kept: Iterable[str]) -> None:
+        """Remove recordings that were put aside under the names *kept*, as far as there are any."""
+        if self._kept is not None:
+            await self._run(_remove, *(self._kept / (name + _RECORDING) for name in kept))
 
     async def _run(self, function: Callable[[*PosArgs], T], *args: *PosArgs) -> T:
         return await anyio.to_thread.run_sync(function, *args, limiter=self._threads)

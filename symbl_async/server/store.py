@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from .database import Database
+from .ids import new_number, new_uuid
 from .instants import now_ms
 from .keys import Keys
-from .lookups import members_of, owns
+from .lookups import members_of, owns, trackers_of
 from .records import (
     UNFINISHED,
     Accepted,
@@ -23,7 +22,7 @@ from .records import (
     Remembered,
     ResultRows,
 )
-from .schema import conversations, insights, jobs, members, messages, topics
+from .schema import conversations, detections, insights, jobs, members, mentions, messages, summaries, topics
 
 
 class UnknownConversationError(Exception):
@@ -32,16 +31,6 @@ class UnknownConversationError(Exception):
 
 class KeyReusedError(Exception):
     """The key of a submission belongs to another one."""
-
-
-def new_number() -> str:
-    """A random id of 16 digits, as conversations, messages, insights and topics have."""
-    return str(secrets.randbelow(9 * 10**15) + 10**15)
-
-
-def new_uuid() -> str:
-    """A random id as jobs and members have."""
-    return str(uuid.uuid4())
 
 
 class Store:
@@ -193,6 +182,7 @@ class Store:
                 media=row.media,
                 base_at=_base(row),
                 earlier=tuple((message.id, message.text) for message in earlier),
+                trackers=await trackers_of(connection, row.app_id, row.parameters),
             )
 
     async def complete(self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows]) -> bool:
@@ -222,6 +212,9 @@ class Store:
                 (messages, rows.messages),
                 (insights, rows.insights),
                 (topics, rows.topics),
+                (mentions, rows.mentions),
+                (detections, rows.detections),
+                (summaries, rows.summary),
             ):
                 if values:
                     await connection.execute(

@@ -26,6 +26,7 @@ from ..records import Accepted, JobKind, NewJob, Remembered
 from ..services import JOB_ID, SERVICES, Services, authenticate
 from ..spool import EmptyError, SpoolFullError, TooLargeError
 from ..store import KeyReusedError, UnknownConversationError
+from ..trackers import UnknownTrackerError
 
 # "url" is a path of its own beside the ids; without this a PUT to it would look for a conversation of that name.
 _CONVERSATION = "{conversation_id:(?!url$)[^{}/]+}"
@@ -114,6 +115,7 @@ async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed:
         read = partial(from_body, kind, body, query, strict=settings.strict)
         many = isinstance(body.get("messages"), list) and len(body["messages"]) > _MANY_MESSAGES
         parameters, messages, url = await anyio.to_thread.run_sync(read) if many else read()
+        parameters = await _with_trackers(services, account, parameters)
         job = NewJob(
             account=account,
             kind=kind,
@@ -135,6 +137,7 @@ async def _submit_file(request: web.Request, account: str, kind: JobKind, keyed:
     size = _check_framing(request, services)
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
+    parameters = await _with_trackers(services, account, parameters)
     with _reserve(services, account, keyed) as place, _receiving(services):
         try:
             recording = await services.spool.receive(
@@ -182,6 +185,17 @@ async def _find_conversation(request: web.Request, services: Services, account: 
     if conversation_id is not None and not await services.conversations.has(account, conversation_id):
         raise _unknown_conversation()
     return conversation_id
+
+
+async def _with_trackers(services: Services, account: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with the phrases of the saved trackers that they name (A23)."""
+    try:
+        return await services.trackers.resolve(account, parameters)
+    except UnknownTrackerError as exc:
+        raise bad_request(
+            f'"trackers": this account has no saved tracker with the id "{exc.args[0][:80]}"; save one, or '
+            "send name and vocabulary."
+        ) from None
 
 
 def _unknown_conversation() -> Problem:
