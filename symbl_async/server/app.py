@@ -27,6 +27,7 @@ from .fetch import Fetcher
 from .guard import AddressGuard
 from .limits import JobLimits
 from .middleware import answer_errors, check_host, log_access
+from .outbox import Outbox
 from .queue import JobQueue
 from .recordings import Recordings
 from .routes import add_routes
@@ -34,6 +35,7 @@ from .services import SERVICES, Services
 from .settings import ServerSettings
 from .spool import Spool
 from .store import Store
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from .executor import Executor
@@ -170,7 +172,8 @@ class Server:
         settings = self.settings
         self._data_dir = await stack.enter_async_context(_data_folder(settings.data_dir))
         database = await stack.enter_async_context(Database.open(self._data_dir / "server.sqlite"))
-        store = Store(database)
+        outbox = Outbox(database)
+        store = Store(database, outbox=outbox)
         accounts = Accounts(database, token_lifetime=settings.token_lifetime, legacy_api_key=settings.legacy_api_key)
         self._credentials = await accounts.open(settings.app_id, settings.app_secret)
         spool = Spool(
@@ -180,9 +183,10 @@ class Server:
             min_free_bytes=settings.min_free_bytes,
         )
         await spool.open(await store.media_in_use())
+        guard = AddressGuard(settings.allow_url_hosts)
         fetcher = Fetcher(
             spool,
-            AddressGuard(settings.allow_url_hosts),
+            guard,
             timeout=settings.fetch_timeout,
             stall_timeout=settings.stall_timeout,
         )
@@ -203,8 +207,12 @@ class Server:
             concurrency=self._concurrency or workers,
             max_duration=settings.max_duration,
         )
+        webhooks = Webhooks(outbox, guard, timeout=settings.webhook_timeout, pauses=settings.webhook_pauses)
+        await stack.enter_async_context(_beside(webhooks.run))
         await queue.recover()
         await stack.enter_async_context(_beside(queue.run))
+        # After the last request, before anything of the above is cancelled.
+        stack.push_async_callback(self._drain, queue, webhooks)
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -218,6 +226,14 @@ class Server:
         )
         await self._listen(stack, build_app(services, self._middlewares))
         return services
+
+    async def _drain(self, queue: JobQueue, webhooks: Webhooks) -> None:
+        """Let running jobs end, and tell those who asked to be told."""
+        with anyio.move_on_after(self.settings.drain_timeout) as grace:
+            # A temporary folder goes with the server, and nobody could read what such a job makes.
+            if self.settings.data_dir is not None:
+                await queue.drain()
+        await webhooks.drain(max(grace.deadline - anyio.current_time(), 0))
 
     async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
         runner = web.AppRunner(

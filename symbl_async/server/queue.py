@@ -85,6 +85,8 @@ class JobQueue:
         self._lanes: dict[str, bool] = {}
         self._pending: list[str] = []
         self._tasks: TaskGroup | None = None
+        self._draining = False
+        self._lane_ended = anyio.Event()
 
     async def recover(self) -> None:
         """Take up what an earlier run of the server left: running jobs run again."""
@@ -101,6 +103,13 @@ class JobQueue:
             for conversation_id in pending:
                 self._open_lane(conversation_id)
             await anyio.sleep_forever()
+
+    async def drain(self) -> None:
+        """Start no job any more and wait until those that run have ended."""
+        self._draining = True
+        while self._lanes:
+            self._lane_ended = anyio.Event()
+            await self._lane_ended.wait()
 
     def wake(self, conversation_id: str) -> None:
         """Tell that a job of this conversation is in the store."""
@@ -126,10 +135,11 @@ class JobQueue:
                 logger.exception("the jobs of conversation %s could not be worked off", conversation_id)
         # No await between the last look and this line: nobody can have woken the lane in between.
         del self._lanes[conversation_id]
+        self._lane_ended.set()
 
     async def _run_next(self, conversation_id: str) -> bool:
         async with self._slots:
-            job = await self._store.claim_next(conversation_id)
+            job = None if self._draining else await self._store.claim_next(conversation_id)
             if job is None:
                 return False
             self._changes.told(job.id)

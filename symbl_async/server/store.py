@@ -13,6 +13,7 @@ from .database import Database
 from .instants import now_ms
 from .keys import Keys
 from .lookups import members_of, owns
+from .outbox import Outbox
 from .records import (
     UNFINISHED,
     Accepted,
@@ -50,11 +51,13 @@ class Store:
     Args:
         database: Where they are kept.
         now: The present instant, in milliseconds.
+        outbox: Where changes of status are put down for those who asked to be told.
     """
 
-    def __init__(self, database: Database, *, now: Callable[[], int] = now_ms) -> None:
+    def __init__(self, database: Database, *, now: Callable[[], int] = now_ms, outbox: Outbox | None = None) -> None:
         self._database = database
         self._now = now
+        self._outbox = outbox or Outbox(database, now=now)
         self._keys = Keys()
 
     async def add_job(self, job: NewJob) -> Accepted:
@@ -112,9 +115,11 @@ class Store:
                     accepted_at=now,
                 )
             )
+            host = await self._outbox.open_job(connection, job_id, conversation_id, job.parameters)
             accepted = Accepted(conversation_id, job_id)
             if job.once is not None:
                 await self._keys.keep(connection, job.account, job.once, accepted, now)
+        self._outbox.ring(host)
         return accepted
 
     async def remembered(self, account: str, key: str) -> Remembered | None:
@@ -177,12 +182,13 @@ class Store:
             await connection.execute(
                 jobs.update().where(jobs.c.id == row.id).values(status="in_progress", started_at=self._now())
             )
+            host = await self._outbox.add(connection, row.id, "in_progress")
             earlier = await connection.execute(
                 sa.select(messages.c.id, messages.c.text)
                 .where(messages.c.conversation_id == conversation_id)
                 .order_by(messages.c.started_at, messages.c.seq)
             )
-            return ClaimedJob(
+            claimed = ClaimedJob(
                 id=row.id,
                 account=row.app_id,
                 conversation_id=conversation_id,
@@ -194,6 +200,8 @@ class Store:
                 base_at=_base(row),
                 earlier=tuple((message.id, message.text) for message in earlier),
             )
+        self._outbox.ring(host)
+        return claimed
 
     async def complete(self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows]) -> bool:
         """Write the results of a running job and its end together.
@@ -238,6 +246,8 @@ class Store:
                 .where(jobs.c.id == job_id)
                 .values(status="completed", finished_at=self._now(), messages=None, media=None)
             )
+            host = await self._outbox.add(connection, job_id, "completed")
+        self._outbox.ring(host)
         return True
 
     async def fail(self, job_id: str, reason: str) -> bool:
@@ -248,7 +258,10 @@ class Store:
                 .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
                 .values(status="failed", reason=reason, finished_at=self._now(), messages=None, media=None)
             )
-            return result.rowcount == 1
+            ended = result.rowcount == 1
+            host = await self._outbox.add(connection, job_id, "failed") if ended else None
+        self._outbox.ring(host)
+        return ended
 
 
 def _base(row: sa.Row[Any]) -> int:
