@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -30,6 +31,7 @@ from .middleware import answer_errors, check_host, log_access
 from .outbox import Outbox
 from .queue import JobQueue
 from .recordings import Recordings
+from .retention import Retention
 from .routes import add_routes
 from .services import SERVICES, Services
 from .settings import ServerSettings
@@ -178,11 +180,12 @@ class Server:
         self._credentials = await accounts.open(settings.app_id, settings.app_secret)
         spool = Spool(
             self._data_dir / "spool",
-            kept=self._data_dir / "media" if settings.keep_media else None,
+            kept=self._data_dir / "media",
             max_bytes=settings.max_upload_bytes,
             min_free_bytes=settings.min_free_bytes,
         )
-        await spool.open(await store.media_in_use())
+        await spool.open(await store.media_in_use(), await store.media_left() if settings.keep_media else None)
+        await store.forget_media()
         guard = AddressGuard(settings.allow_url_hosts)
         fetcher = Fetcher(
             spool,
@@ -201,7 +204,7 @@ class Server:
         queue = JobQueue(
             store,
             executor,
-            Recordings(spool, fetcher, keep=settings.keep_media),
+            Recordings(spool, fetcher, keep=settings.keep_media, exists=store.has_job),
             limits,
             changes,
             concurrency=self._concurrency or workers,
@@ -209,6 +212,8 @@ class Server:
         )
         webhooks = Webhooks(outbox, guard, timeout=settings.webhook_timeout, pauses=settings.webhook_pauses)
         await stack.enter_async_context(_beside(webhooks.run))
+        retention = Retention(database, spool, retention=settings.retention)
+        await stack.enter_async_context(_beside(partial(retention.run, settings.purge_interval)))
         await queue.recover()
         await stack.enter_async_context(_beside(queue.run))
         # After the last request, before anything of the above is cancelled.

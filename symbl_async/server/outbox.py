@@ -139,6 +139,13 @@ class Outbox:
             await connection.execute(hooks.update().where(_PENDING).values(due_at=now))
             return list((await connection.execute(sa.select(hooks.c.host).where(_PENDING).distinct())).scalars())
 
+    async def purge(self, connection: AsyncConnection) -> None:
+        """Remove the hooks of jobs that ended long ago."""
+        ended = sa.select(hooks.c.job_id).where(
+            hooks.c.status.in_(("completed", "failed")), hooks.c.made_at <= self._now() - _LONGEST_WAIT_MS
+        )
+        await connection.execute(hooks.delete().where(hooks.c.job_id.in_(ended)))
+
     async def next(self, host: str, busy: Collection[str]) -> Hook | None:
         """The hook for *host* that is due first, of a job not among *busy*."""
         async with self._database.read() as connection:

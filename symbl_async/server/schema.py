@@ -157,3 +157,14 @@ hooks = sa.Table(
     sa.Index("hooks_by_due", "host", "due_at", sqlite_where=sa.text("done = 0")),
     sqlite_autoincrement=True,
 )
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    # SHA-256 of what was imported: the same again is no change.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("imported_at", sa.BigInteger, nullable=False),
+    # What came with the conversation and has no table.
+    sa.Column("rest", sa.JSON, nullable=False),
+)

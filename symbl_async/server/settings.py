@@ -104,7 +104,10 @@ class ServerSettings:
         stall_timeout: Seconds without a byte after which an upload or a fetch is given up.
         fetch_timeout: Seconds a URL job may take to fetch its recording.
         job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
-        keep_media: Keep recordings after processing.
+        keep_media: Keep recordings after processing, as long as their conversation is there.
+        retention: Seconds after the end of its last job, or its import, that a conversation is kept with everything
+            that came of it; ``None`` keeps it until it is deleted.
+        purge_interval: Seconds between two looks for what is to be removed.
         extensions: Offer what goes beyond the documented API: the reason of a failed job, answers that wait for a
             change, idempotency keys.
         access_log: Log each request to ``symbl_async.server.access``, without query, headers and body.
@@ -136,6 +139,8 @@ class ServerSettings:
     fetch_timeout: float = field(default=3600.0, validator=_number(0.01))
     job_timeout: float | None = field(default=None, validator=_number(0.01))
     keep_media: bool = False
+    retention: float | None = field(default=None, validator=_number(0))
+    purge_interval: float = field(default=600.0, validator=_number(0.01))
     extensions: bool = True
     access_log: bool = False
     shutdown_timeout: float = field(default=5.0, validator=_number(0))

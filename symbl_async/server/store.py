@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from .._crash import crash_point
 from .database import Database
 from .instants import now_ms
 from .keys import Keys
@@ -119,6 +120,8 @@ class Store:
             accepted = Accepted(conversation_id, job_id)
             if job.once is not None:
                 await self._keys.keep(connection, job.account, job.once, accepted, now)
+            crash_point("job_adding")
+        crash_point("job_added")
         self._outbox.ring(host)
         return accepted
 
@@ -165,6 +168,29 @@ class Store:
             )
             return {row.media for row in rows}
 
+    async def has_job(self, job_id: str) -> bool:
+        """Tell whether there is this job, whoever owns it."""
+        async with self._database.read() as connection:
+            return (await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id))).one_or_none() is not None
+
+    async def media_left(self) -> dict[str, str]:
+        """Names of the recordings of jobs that have ended, with the id of each job.
+
+        They were put away, unless the server ended between the end of the job and that.
+        """
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                sa.select(jobs.c.media, jobs.c.id).where(jobs.c.media.is_not(None), jobs.c.status.not_in(UNFINISHED))
+            )
+            return {row.media: row.id for row in rows}
+
+    async def forget_media(self) -> None:
+        """The recordings of jobs that have ended are where they belong."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                jobs.update().where(jobs.c.media.is_not(None), jobs.c.status.not_in(UNFINISHED)).values(media=None)
+            )
+
     async def claim_next(self, conversation_id: str) -> ClaimedJob | None:
         """Start the earliest waiting job of a conversation: the only way a job leaves ``scheduled``."""
         async with self._database.write() as connection:
@@ -200,15 +226,20 @@ class Store:
                 base_at=_base(row),
                 earlier=tuple((message.id, message.text) for message in earlier),
             )
+            crash_point("job_claiming")
+        crash_point("job_claimed")
         self._outbox.ring(host)
         return claimed
 
-    async def complete(self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows]) -> bool:
+    async def complete(
+        self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows], *, media: str | None = None
+    ) -> bool:
         """Write the results of a running job and its end together.
 
         Args:
             job_id: The job.
             plan: Makes the rows, given the members that the conversation has.
+            media: Name of its recording, which has still to be put away.
 
         Returns:
             False when the job is not running any more, its conversation having been deleted: nothing was written.
@@ -244,22 +275,25 @@ class Store:
             await connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id)
-                .values(status="completed", finished_at=self._now(), messages=None, media=None)
+                .values(status="completed", finished_at=self._now(), messages=None, media=media)
             )
             host = await self._outbox.add(connection, job_id, "completed")
+            crash_point("results_writing")
+        crash_point("results_written")
         self._outbox.ring(host)
         return True
 
-    async def fail(self, job_id: str, reason: str) -> bool:
-        """End a running job without results."""
+    async def fail(self, job_id: str, reason: str, *, media: str | None = None) -> bool:
+        """End a running job without results; *media* is the name of a recording that has still to be put away."""
         async with self._database.write() as connection:
             result = await connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
-                .values(status="failed", reason=reason, finished_at=self._now(), messages=None, media=None)
+                .values(status="failed", reason=reason, finished_at=self._now(), messages=None, media=media)
             )
             ended = result.rowcount == 1
             host = await self._outbox.add(connection, job_id, "failed") if ended else None
+        crash_point("failure_written")
         self._outbox.ring(host)
         return ended
 

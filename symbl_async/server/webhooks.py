@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 from yarl import URL
 
+from .._crash import crash_point
 from .guard import AddressGuard, GuardedSockets
 from .outbox import Hook, Outbox
 
@@ -140,9 +141,11 @@ class Webhooks:
         return True
 
     async def _deliver(self, hook: Hook) -> None:
+        crash_point("hook_taken")
         try:
             async with self._limiter:
                 await self._send(hook)
+            crash_point("hook_answered")
         except _RefusedError as exc:
             logger.warning("webhook %s of job %s is dropped: %s", hook.status, hook.job_id, exc)
         except _NotTakenError as exc:
@@ -154,6 +157,7 @@ class Webhooks:
             tries = hook.attempts + 1
             logger.warning("webhook %s of job %s is given up after %d tries: %s", hook.status, hook.job_id, tries, exc)
         await self._outbox.done(hook)
+        crash_point("hook_done")
 
     async def _send(self, hook: Hook) -> None:
         host = urlsplit(hook.url).hostname or ""

@@ -254,7 +254,7 @@ async def test_slow_receiver_delays_no_job_and_gets_two_requests_at_once(tmp_pat
             assert slow.statuses(job_id) == ["scheduled", "in_progress", "completed"]
 
 
-async def test_row_90_receiver_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+async def test_receiver_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
     """A request has its timeout."""
     async with receiving() as receiver, sending(data_dir=tmp_path, webhook_timeout=0.05, webhook_pauses=()) as api:
         accepted = await api.submit(body(f"{receiver.url}/held"))
@@ -263,7 +263,7 @@ async def test_row_90_receiver_that_does_not_answer_is_given_up(tmp_path: Path) 
         await emptied(tmp_path)
 
 
-async def test_row_90_endless_answer_is_not_read(tmp_path: Path) -> None:
+async def test_endless_answer_is_not_read(tmp_path: Path) -> None:
     """Its status counts; four kilobytes of it are read."""
     async with receiving() as receiver, sending(data_dir=tmp_path) as api:
         accepted = await api.submit(body(f"{receiver.url}/endless"))
@@ -273,7 +273,7 @@ async def test_row_90_endless_answer_is_not_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"])
-async def test_row_90_private_receiver_is_dropped(host: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_private_receiver_is_dropped(host: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No request, no second try, a reason in the log; the job is untouched."""
     async with receiving() as receiver, sending(data_dir=tmp_path, allow_url_hosts=(), webhook_pauses=(60,)) as api:
         port = receiver.url.rpartition(":")[2]

@@ -79,7 +79,9 @@ async def update_conversation(request: web.Request) -> web.Response:
 async def delete_conversation(request: web.Request) -> web.Response:
     """Delete a conversation with its jobs and everything derived from it."""
     services, account = request.app[SERVICES], authenticate(request)
-    deleted = await services.conversations.delete(account, request.match_info["conversation_id"])
+    deleted = await services.conversations.delete(
+        account, request.match_info["conversation_id"], forget=services.spool.forget
+    )
     if deleted is None:
         raise _unknown()
     for _ in range(deleted.waiting):
