@@ -65,7 +65,6 @@ class JobQueue:
         changes: Told of every change of a job's status.
         concurrency: Jobs that are processed at once.
         max_duration: Longest recording accepted, in seconds.
-        store_pauses: Seconds between attempts to use a store that cannot be used.
     """
 
     def __init__(
@@ -78,7 +77,6 @@ class JobQueue:
         *,
         concurrency: int,
         max_duration: float,
-        store_pauses: Sequence[float] = _STORE_PAUSES,
     ) -> None:
         self._store = store
         self._executor = executor
@@ -88,7 +86,6 @@ class JobQueue:
         self._slots = anyio.CapacityLimiter(concurrency)
         self._fetches = anyio.CapacityLimiter(_FETCHES_AT_ONCE)
         self._max_duration = max_duration
-        self._store_pauses = tuple(store_pauses)
         # A lane that is told again while it runs looks once more before it ends.
         self._lanes: dict[str, bool] = {}
         self._pending: list[str] = []
@@ -142,7 +139,7 @@ class JobQueue:
                     failures = 0
             except Exception:
                 # Only the store fails here. The jobs stay as they are, and nobody else may come to wake them.
-                pause = self._store_pauses[min(failures, len(self._store_pauses) - 1)]
+                pause = _STORE_PAUSES[min(failures, len(_STORE_PAUSES) - 1)]
                 failures += 1
                 logger.exception(
                     "the jobs of conversation %s could not be worked off; trying again in %g s", conversation_id, pause
@@ -202,7 +199,7 @@ class JobQueue:
 
         A job that is over must not look as if it ran, and what was worked out must not be lost over a full disk.
         """
-        for pause in chain(self._store_pauses, repeat(self._store_pauses[-1])):
+        for pause in chain(_STORE_PAUSES, repeat(_STORE_PAUSES[-1])):
             try:
                 await write()
             except StoreUnavailableError as exc:
