@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from .kills import ONCE, POINTS, PURGES, Servers, kill_and_purge, kill_and_restart, passes
+from .kills import ONCE, POINTS, PURGES, Occasion, Servers, kill_and_purge, kill_and_restart, passes
+
+SECOND: list[tuple[str, Occasion]] = [(point, "first" if point in ONCE else "second") for point in POINTS]
+EDGES: list[tuple[str, Occasion]] = [("results_written", "last")]  # whose recording is still to be put away
 
 
 async def test_plain_run_passes_what_the_matrix_kills_at(servers: Servers, tmp_path: Path) -> None:
@@ -19,10 +22,9 @@ async def test_plain_run_passes_what_the_matrix_kills_at(servers: Servers, tmp_p
     assert {point for point, count in passed.items() if count == 1} == set(ONCE)
 
 
-@pytest.mark.parametrize("point", POINTS)
-async def test_killed_server_is_started_again(servers: Servers, tmp_path: Path, point: str) -> None:
+@pytest.mark.parametrize(("point", "occasion"), [*SECOND, *EDGES])
+async def test_killed_server_is_started_again(servers: Servers, tmp_path: Path, point: str, occasion: Occasion) -> None:
     """No accepted job is lost or doubled, ids and order stay, nothing half-written does, every change is told."""
-    occasion = "first" if point in ONCE else "second"
     await kill_and_restart(servers, tmp_path, point, occasion, restarts=1)
 
 
