@@ -172,7 +172,7 @@ class Server:
 
     async def _start(self, stack: AsyncExitStack) -> Services:
         settings = self.settings
-        self._data_dir = await stack.enter_async_context(_data_folder(settings.data_dir))
+        self._data_dir = await stack.enter_async_context(data_folder(settings.data_dir))
         database = await stack.enter_async_context(Database.open(self._data_dir / "server.sqlite"))
         outbox = Outbox(database)
         store = Store(database, outbox=outbox)
@@ -309,7 +309,7 @@ async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _data_folder(chosen: Path | None) -> AsyncIterator[Path]:
+async def data_folder(chosen: Path | None) -> AsyncIterator[Path]:
     """The folder of a server: for this user only, and used by one server at a time."""
     folder = await anyio.to_thread.run_sync(_choose_folder, chosen)
     lock = -1

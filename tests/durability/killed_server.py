@@ -16,8 +16,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+# Some are for the children, each of which would import them again.
+import aiosqlite  # noqa: F401
 import anyio
-import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401 - else each child would
+import anyio._backends._asyncio
+import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401
 
 from symbl_async import _crash as crash
 from symbl_async.server.app import Server
