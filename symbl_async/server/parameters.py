@@ -34,7 +34,6 @@ NOT_HONOURED_YET = frozenset(
         "features",
         "metadata",
         "trackers",
-        "webhookUrl",
     }
 )
 """Parameters that are checked and kept with the job, but have no effect in this version."""
