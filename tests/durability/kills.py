@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from aiohttp import web
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from symbl_async._crash import SERVER_CRASH_POINTS
 
@@ -90,6 +90,8 @@ STEPS = (
     Step("c", "3000 bytes", "url"),
 )
 DELETED = "gone"
+PURGED = (STEPS[0], Step("gone", "never mind"), Step("a", "1000 bytes", "audio"))
+"""For a server that keeps nothing."""
 
 
 @frozen
@@ -207,6 +209,7 @@ class History:
     ends: dict[str, str] = field(factory=dict)
     ids: dict[tuple[str, str], str] = field(factory=dict)
     token: str = ""
+    steps: tuple[Step, ...] = STEPS
 
     async def go(self, kill: dict[str, int] | None = None, seconds: float = math.inf) -> Ended:
         """Start a server and do what is left to do, until that is done or it is killed, or killed after *seconds*."""
@@ -248,7 +251,7 @@ class History:
             self.token = body["accessToken"]
         # The token of an earlier server is good for all.
         session.headers["Authorization"] = f"Bearer {self.token}"
-        for step in STEPS:
+        for step in self.steps:
             if step not in self.accepted:
                 await self._submit(session, step)
         if not self.deleted:
@@ -260,7 +263,7 @@ class History:
 
     async def _submit(self, session: aiohttp.ClientSession, step: Step) -> None:
         """Sent under a key, so that it may be sent again when no answer came."""
-        first = next((self.accepted[other] for other in STEPS if other.conversation == step.conversation
+        first = next((self.accepted[other] for other in self.steps if other.conversation == step.conversation
                       and other in self.accepted), None)  # fmt: skip
         path = {"text": "/v1/process/text", "audio": "/v1/process/audio", "url": "/v1/process/audio/url"}[step.kind]
         hook = f"{self.world.url}/hook"
@@ -407,19 +410,19 @@ async def kill_and_restart(servers: Servers, folder: Path, point: str, occasion:
 async def kill_and_purge(servers: Servers, data: Path, point: str) -> None:
     """A server that keeps nothing is killed while it removes something: in the end nothing is there."""
     async with history(servers, data) as one:
+        one.steps = PURGED
         assert not (await one.go()).killed
         one.settings = {**one.settings, "retention": 0, "purge_interval": 0.01}
-        purging = evolve(one)
-        ended = await purging.servers.start(purging.settings, {point: 1})
+        ended = await one.servers.start(one.settings, {point: 1})
         if not isinstance(ended, Ended):
-            ended = await purging.servers.stop("wait")
+            ended = await one.servers.stop("wait")
         assert ended.killed
         FIGURES[f"at {point}"] += 1
-        assert isinstance(await purging.servers.start(purging.settings, {}), str)
+        assert isinstance(await one.servers.start(one.settings, {}), str)
         with anyio.fail_after(20), closing(sqlite3.connect(data / "server.sqlite")) as database:
             while database.execute("SELECT count(*) FROM conversations").fetchone() != (0,):
                 await anyio.lowlevel.checkpoint()
-        await purging.servers.stop("end")
+        await one.servers.stop("end")
         with closing(sqlite3.connect(data / "server.sqlite")) as database:
             for table in ("jobs", "messages", "members", "hooks"):
                 assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
