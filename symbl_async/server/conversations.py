@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from .._crash import crash_point
 from .database import Database
 from .lookups import members_of, owns
 from .people import called
@@ -93,22 +94,28 @@ class Conversations:
             )
             return result.rowcount == 1
 
-    async def delete(self, account: str, conversation_id: str) -> Deleted | None:
-        """Delete a conversation and all that came of it; ``None`` when *account* has no such conversation."""
+    async def delete(
+        self, account: str, conversation_id: str, *, forget: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    ) -> Deleted | None:
+        """Delete a conversation and all that came of it; ``None`` when *account* has no such conversation.
+
+        *forget* removes what is kept of its jobs elsewhere. It is called before the end of the transaction: killed in
+        between, the conversation is still there to be deleted again, where otherwise the rest would stay unnoticed.
+        """
         async with self._database.write() as connection:
             if not await owns(connection, account, conversation_id):
                 return None
+            if forget is not None:
+                ids = sa.select(jobs.c.id).where(jobs.c.conversation_id == conversation_id)
+                await forget((await connection.execute(ids)).scalars().all())
             rows = await connection.execute(
-                sa.select(jobs.c.id, jobs.c.status, jobs.c.media).where(jobs.c.conversation_id == conversation_id)
+                sa.select(jobs.c.media).where(jobs.c.conversation_id == conversation_id, jobs.c.status == "scheduled")
             )
-            found = rows.all()
+            media = [row.media for row in rows]
             await connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
-        waiting = [row for row in found if row.status == "scheduled"]
-        return Deleted(
-            waiting=len(waiting),
-            media=tuple(row.media for row in waiting if row.media is not None),
-            jobs=tuple(row.id for row in found),
-        )
+            crash_point("conversation_deleting")
+        crash_point("conversation_deleted")
+        return Deleted(len(media), tuple(name for name in media if name is not None))
 
     async def messages(self, conversation_id: str) -> list[MessageRecord]:
         """All messages in time order. The caller has checked who owns the conversation."""

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from .answers import error_response
 from .bodies import BodyCutError
+from .database import DiskFullError
 from .problems import Problem
 
 logger = logging.getLogger("symbl_async.server")
@@ -30,6 +31,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = error_response(problem.status, problem.message, problem.headers)
     except BodyCutError:
         response = error_response(400, "The body ended before it was complete; send the request again.")
+    except DiskFullError:
+        response = error_response(507, "The server has no disk space left; send the request again later.")
     except web.HTTPMethodNotAllowed as exc:
         response = error_response(405, _wrong_method(exc), {"Allow": ", ".join(sorted(exc.allowed_methods))})
     except web.HTTPNotFound:

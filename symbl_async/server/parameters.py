@@ -26,7 +26,6 @@ NOT_HONOURED_YET = frozenset(
         "customVocabulary",
         "diarizationSpeakerCount",
         "enableSpeakerDiarization",
-        "webhookUrl",
     }
 )
 """Parameters that are checked and kept with the job, but have no effect in this version."""

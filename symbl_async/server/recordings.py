@@ -18,23 +18,16 @@ class Recordings:
 
     Args:
         spool: Where they lie.
-        fetcher: Fetches those of URLs.
-        keep: Put them aside after processing.
-        find_job: Tells whether a job, given by account and id, is still there: those of a deleted conversation are not.
+        fetcher: Gets those that are named by address.
+        keep: Put them aside when their job has ended.
+        exists: Whether there still is a job, whose conversation may have been deleted.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        fetcher: Fetcher,
-        *,
-        keep: bool,
-        find_job: Callable[[str, str], Awaitable[object | None]],
-    ) -> None:
+    def __init__(self, spool: Spool, fetcher: Fetcher, *, keep: bool, exists: Callable[[str], Awaitable[bool]]) -> None:
         self._spool = spool
         self._fetcher = fetcher
         self._keep = keep
-        self._find_job = find_job
+        self._exists = exists
 
     async def obtain(self, job: ClaimedJob) -> Path | None:
         """The recording of *job*, fetched first if need be; ``None`` for text.
@@ -54,6 +47,6 @@ class Recordings:
     async def discard(self, job: ClaimedJob, media: Path) -> None:
         """Remove the recording of a job that has ended, or put it aside."""
         await self._spool.discard(media.name, keep_as=job.id if self._keep else None)
-        # In this order: a conversation that is deleted from now on takes what has been put aside along.
-        if self._keep and await self._find_job(job.account, job.id) is None:
+        # Looked at last: whoever deletes the conversation from now on finds the recording where it is.
+        if self._keep and not await self._exists(job.id):
             await self._spool.forget([job.id])

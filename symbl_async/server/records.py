@@ -283,12 +283,10 @@ class Deleted:
     Attributes:
         waiting: Jobs that had not started. A job that runs ends by itself and writes nothing.
         media: Names of the recordings of those jobs.
-        jobs: Ids of all its jobs, under which recordings may have been kept.
     """
 
     waiting: int
     media: tuple[str, ...]
-    jobs: tuple[str, ...] = ()
 
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "out"]

@@ -200,3 +200,35 @@ summaries = sa.Table(
     sa.Column("message_ids", sa.JSON, nullable=False),
     sa.Column("covered", sa.JSON, nullable=False),
 )
+
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    # Order of making, which is the order of sending for one job.
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("url", sa.Text, nullable=False),
+    # Host and port of the address: how many requests go there at once is limited.
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    # Sent or given up. The rows of a job stay until its last one is, so that a job that runs again is told of once.
+    sa.Column("done", sa.Boolean, nullable=False, default=False),
+    sa.Column("made_at", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("job_id", "status"),
+    sa.Index("hooks_by_due", "host", "due_at", sqlite_where=sa.text("done = 0")),
+    sqlite_autoincrement=True,
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    # SHA-256 of what was imported: the same again is no change.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("imported_at", sa.BigInteger, nullable=False),
+    # What came with the conversation and has no table.
+    sa.Column("rest", sa.JSON, nullable=False),
+)

@@ -237,3 +237,23 @@ async def test_many_conversations_at_once() -> None:
         for job in jobs:
             assert (await api.job(job))["status"] == "completed"
         assert len({task.job_id for task in api.executor.tasks}) == len(api.executor.tasks) == 50
+
+
+async def test_close_lets_running_jobs_end_and_starts_no_more(tmp_path: Path) -> None:
+    """Within the grace; what waits stays scheduled and runs at the next start."""
+    held = ScriptedExecutor(gate=anyio.Event())
+    async with running(held, data_dir=tmp_path, drain_timeout=20) as api:
+        first = await api.submit(message("one"))
+        second = await api.submit(message("two"), f"/v1/process/text/{first['conversationId']}")
+        await until(api, first["jobId"], "in_progress")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(api.server.aclose)
+            await anyio.wait_all_tasks_blocked()
+            assert held.gate is not None
+            held.gate.set()
+    assert [task.messages[0].content for task in held.tasks] == ["one"]
+    async with running(data_dir=tmp_path) as api:
+        assert await status(api, first["jobId"]) == "completed"
+        await api.job(second["jobId"])
+        assert [task.messages[0].content for task in api.executor.tasks] == ["two"]
+        assert await api.texts(first["conversationId"]) == ["one", "two"]

@@ -91,14 +91,15 @@ async def update_conversation(request: web.Request) -> web.Response:
 async def delete_conversation(request: web.Request) -> web.Response:
     """Delete a conversation with its jobs and everything derived from it."""
     services, account = request.app[SERVICES], authenticate(request)
-    deleted = await services.conversations.delete(account, request.match_info["conversation_id"])
+    deleted = await services.conversations.delete(
+        account, request.match_info["conversation_id"], forget=services.spool.forget
+    )
     if deleted is None:
         raise unknown_conversation()
     for _ in range(deleted.waiting):
         services.limits.release(account)
     for name in deleted.media:
         await services.spool.discard(name)
-    await services.spool.forget(deleted.jobs)
     return json_response({"message": "Conversation removed."})
 
 

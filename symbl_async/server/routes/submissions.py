@@ -106,6 +106,7 @@ async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed:
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
     with _reserve(services, account, keyed) as place, _receiving(services):
+        await _require_space(services, request.content_length or 0)
         raw = await read_body(
             request,
             max_bytes=settings.max_text_bytes if kind == "text" else settings.max_json_bytes,
@@ -151,7 +152,7 @@ async def _submit_file(request: web.Request, account: str, kind: JobKind, keyed:
         except EmptyError:
             raise bad_request("The body is empty; send the bytes of the recording.") from None
         except SpoolFullError:
-            raise Problem(507, "The server has no disk space left; send the recording again later.") from None
+            raise _no_space() from None
         job = NewJob(
             account=account,
             kind=kind,
@@ -200,6 +201,17 @@ async def _with_trackers(services: Services, account: str, parameters: dict[str,
 
 def _unknown_conversation() -> Problem:
     return Problem(404, "No conversation with this id.")
+
+
+async def _require_space(services: Services, size: int) -> None:
+    try:
+        await services.spool.require_space(size)
+    except SpoolFullError:
+        raise _no_space() from None
+
+
+def _no_space() -> Problem:
+    return Problem(507, "The server has no disk space left; send this again later.")
 
 
 def _check_framing(request: web.Request, services: Services) -> int | None:
