@@ -112,7 +112,8 @@ class Parent:
 
     def wait(self, _: dict[str, Any]) -> dict[str, Any]:
         """Wait for its end."""
-        status = os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
+        process, self._process = self._process, 0
+        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         return {"status": status, "passed": dict(zip(crash.SERVER_CRASH_POINTS, _passed, strict=True))}
 
 
@@ -122,3 +123,5 @@ if __name__ == "__main__":
         order = json.loads(line)
         sys.stdout.write(json.dumps(getattr(parent, order["do"])(order)) + "\n")
         sys.stdout.flush()
+    if parent._process:  # whoever gave the orders has failed
+        parent.kill({})
