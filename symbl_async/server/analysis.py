@@ -211,6 +211,8 @@ def _summary(analysis: Analysis, messages: Sequence[str]) -> list[dict[str, Any]
     rows = []
     for part in analysis.summary:
         first, last = (_index(line, len(messages)) for line in part.covered)
+        if first > last:
+            raise ValueError("a paragraph has to stand for something")
         rows.append(
             {
                 "id": new_number(),

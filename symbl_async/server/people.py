@@ -162,20 +162,17 @@ async def _members_for(
 ) -> dict[str, str]:
     """The member of each user of *events*: known by id, address or name, or a new one."""
     people = {person.id: person for person in await members_of(connection, conversation_id)}
+    names = {event.user: event.name for event in events if event.name}
+    emails = {event.user: event.email for event in events if event.email}
     found: dict[str, str] = {}
     for user in dict.fromkeys(event.user for event in events):
-        told = [event for event in events if event.user == user]
-        name = next((event.name for event in reversed(told) if event.name), None)
-        email = next((event.email for event in reversed(told) if event.email), None)
-        member = (
-            people.get(user)
-            or next((person for person in people.values() if _same(person.user_id, email)), None)
-            or (
-                next((person for person in people.values() if person.name == (name or user)), None)
-                if email is None
-                else next((p for p in people.values() if p.name == name and not p.user_id), None)
-            )
-        )
+        name, email = names.get(user), emails.get(user)
+        member = people.get(user) or next((one for one in people.values() if _same(one.user_id, email)), None)
+        if member is None:
+            # A name tells people apart only as long as nothing better does: not two users of one request.
+            spoken = name or (user if email is None else None)
+            free = (one for one in people.values() if one.id not in found.values())
+            member = next((one for one in free if one.name == spoken and not (email and one.user_id)), None)
         taken = any(_same(person.user_id, email) for person in people.values() if person is not member)
         if member is None:
             member = Member(await _free_id(connection, user), name or email or user, email)

@@ -14,7 +14,7 @@ from ..services import SERVICES
 from .common import CONVERSATION, find_conversation, read_object, unknown_conversation
 
 _KINDS = {"started_speaking": True, "stopped_speaking": False}
-_MOST_USERS = 1000
+_MOST_USERS = 200
 _LARGEST = 2**63 - 1
 
 

@@ -43,7 +43,7 @@ _SPOKEN: Final = (
     rf"(?:(?:{_WORDS})|(?:a|one)\s(?:{_SCALE_WORDS}))(?:(?:[\s-]|\sand\s)(?:{_WORDS}|{_SCALE_WORDS})\b){{0,12}}"
 )
 _AMOUNT: Final = re.compile(
-    rf"""(?<![\w.,])(?:
+    rf"""(?<![\w.,:])(?:
       (?P<sign>[$\u20ac\u00a3\u00a5\u20b9])\s?(?P<signed>{_DIGITS})(?:\s?(?P<signed_scale>{_SCALE_WORDS}|k|m|bn|b)\b)?
     | (?:(?P<digits>{_DIGITS})(?:\s?(?P<scale>{_SCALE_WORDS})\b|(?P<short>k|m|bn)\b)?|(?P<spoken>{_SPOKEN})\b)
       (?:\s?(?P<percent>%|percent\b|per\scent\b)

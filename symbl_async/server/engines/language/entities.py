@@ -7,6 +7,7 @@ beside whatever else the words are.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
@@ -91,11 +92,15 @@ class EntityFinder:
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return what *text* names, in its order."""
+        starts: list[int] = []
         kept: list[_Reading] = []
         for reading in sorted(self._readings(text), key=lambda one: (one.rank, one.mention.offset, -one.end)):
-            start, end = reading.mention.offset, reading.end
-            if all(end <= other.mention.offset or other.end <= start for other in kept):
-                kept.append(reading)
+            start = reading.mention.offset
+            place = bisect(starts, start)
+            if (place and kept[place - 1].end > start) or (place < len(kept) and starts[place] < reading.end):
+                continue
+            starts.insert(place, start)
+            kept.insert(place, reading)
         mentions = [reading.mention for reading in kept]
         mentions += self._own_kinds(text)
         return tuple(sorted(mentions, key=lambda mention: (mention.offset, mention.type == "custom")))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from .inflections import stem
 
@@ -49,6 +48,14 @@ class _Phrase:
     gaps: tuple[str, ...]
 
 
+@define
+class _Node:
+    """Phrases by their words: those that go on from here, and those that end here."""
+
+    following: dict[str, _Node] = field(factory=dict)
+    ending: list[int] = field(factory=list)
+
+
 class PhraseIndex:
     """Looks for many phrases at once, in time that does not grow with their number.
 
@@ -60,22 +67,34 @@ class PhraseIndex:
     def __init__(self, phrases: Sequence[str], *, inflected: bool) -> None:
         self._inflected = inflected
         self._phrases = [self._read(phrase) for phrase in phrases]
-        self._by_first: defaultdict[str, list[int]] = defaultdict(list)
+        self._root = _Node()
         for index, phrase in enumerate(self._phrases):
+            node = self._root
+            for word in phrase.words:
+                node = node.following.setdefault(word.key, _Node())
             if phrase.words:
-                self._by_first[phrase.words[0].key].append(index)
+                node.ending.append(index)
 
     def find(self, text: str) -> Iterator[Found]:
         """Yield what stands in *text*, in the order of the text; phrases may overlap."""
         words = self._words(text)
-        for at, word in enumerate(words):
-            for index in self._by_first.get(word.key, ()):
-                phrase = self._phrases[index]
-                here = words[at : at + len(phrase.words)]
-                if [one.key for one in here] != [one.key for one in phrase.words] or not _adjacent(text, here, phrase):
-                    continue
-                literal = all(one.norm == other.norm for one, other in zip(here, phrase.words, strict=True))
-                yield Found(index, word.start, here[-1].end, literal)
+        for at in range(len(words)):
+            node: _Node | None = self._root
+            for end in range(at, len(words)):
+                node = node.following.get(words[end].key) if node is not None else None
+                if node is None:
+                    break
+                for index in node.ending:
+                    found = self._compare(text, words[at : end + 1], index)
+                    if found is not None:
+                        yield found
+
+    def _compare(self, text: str, here: Sequence[_Word], index: int) -> Found | None:
+        phrase = self._phrases[index]
+        if not _adjacent(text, here, phrase):
+            return None
+        literal = all(one.norm == other.norm for one, other in zip(here, phrase.words, strict=True))
+        return Found(index, here[0].start, here[-1].end, literal)
 
     def _read(self, phrase: str) -> _Phrase:
         words = tuple(self._words(phrase))

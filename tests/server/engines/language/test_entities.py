@@ -81,6 +81,12 @@ def finder(**options: object) -> EntityFinder:
             Mention("daterange", "this quarter", 14, start="2026-01-01", end="2026-03-31"),
             Mention("daterange", "May", 31, start="2026-05-01", end="2026-05-31"),
         ]),
+        ("this month, next year and at noon", [
+            Mention("daterange", "this month", 0, start="2026-03-01", end="2026-03-31"),
+            Mention("daterange", "next year", 12, start="2027-01-01", end="2027-12-31"),
+            Mention("time", "noon", 29, "12:00:00"),
+        ]),
+        ("the 31st of June, last next week, at 25:70", []),
         ("in two hours", [Mention("datetime", "in two hours", 0, "2026-03-04 17:00:00")]),
         # Nothing of this is an entity.
         ("May I? Will you march on every Friday? That one is second to none.", []),
@@ -101,8 +107,8 @@ def test_own_kinds_stand_beside_the_others() -> None:
     found = finder(custom=own).find("The Lisbon team has a Scanner, no scanners.")
     assert found == (
         Mention("location", "Lisbon", 4, "Lisbon"),
-        Mention("custom", "Lisbon team", 4, "LIS", custom_type="Client"),
         Mention("custom", "Lisbon", 4, "Lisbon", custom_type="City"),
+        Mention("custom", "Lisbon team", 4, "LIS", custom_type="Client"),
         Mention("custom", "Scanner", 22, "scanner", custom_type="Hardware"),
     )
 
