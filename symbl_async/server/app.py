@@ -21,19 +21,21 @@ from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
 from .capabilities import media_refusal
 from .changes import JobChanges
+from .connections import Connections, Site, most_connections
 from .conversations import Conversations
 from .database import Database
 from .fetch import Fetcher
 from .guard import AddressGuard
 from .limits import JobLimits
-from .middleware import answer_errors, check_host, log_access
+from .middleware import answer_errors, check_host, limit_time, log_access
 from .queue import JobQueue
 from .recordings import Recordings
 from .routes import add_routes
 from .services import SERVICES, Services
-from .settings import ServerSettings
+from .settings import ServerSettings, is_wildcard
 from .spool import Spool
 from .store import Store
+from .tls import tls_context
 
 if TYPE_CHECKING:
     from .executor import Executor
@@ -45,7 +47,6 @@ except ImportError:  # pragma: no cover - no such locks on this platform
 
 # File calls carry vocabularies, trackers and entities in the query.
 _MAX_LINE = 1024 * 1024
-_KEEPALIVE = 15.0
 # After an early answer: long enough for the peer to read it, short enough for an endless body.
 _LINGERING = 2.0
 
@@ -53,8 +54,8 @@ _LINGERING = 2.0
 class Server:
     """A running service: an async context manager.
 
-    It works in any event loop and thread, and binds a loopback address only. ``aclose`` may be called from any task of
-    its loop, more than once, also while the context is still open.
+    It works in any event loop and thread, and binds a loopback address unless told otherwise. ``aclose`` may be called
+    from any task of its loop, more than once, also while the context is still open.
 
     Args:
         settings: How to run; the default is a temporary server on a free port.
@@ -205,6 +206,12 @@ class Server:
         )
         await queue.recover()
         await stack.enter_async_context(_beside(queue.run))
+        connections = Connections(
+            limit=most_connections(settings.max_connections),
+            header_timeout=settings.header_timeout,
+            keepalive_timeout=settings.keepalive_timeout,
+            stall_timeout=settings.stall_timeout,
+        )
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -215,39 +222,68 @@ class Server:
             queue=queue,
             changes=changes,
             media_refusal=refusal,
+            # Whoever waits holds a connection, and some have to be left for other things.
+            max_waiting=connections.limit // 2,
         )
-        await self._listen(stack, build_app(services, self._middlewares))
+        await self._listen(stack, build_app(services, self._middlewares, track=connections.track), connections)
         return services
 
-    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
+    async def _listen(self, stack: AsyncExitStack, app: web.Application, connections: Connections) -> None:
+        settings = self.settings
+        tls = None
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            tls = await anyio.to_thread.run_sync(tls_context, settings.tls_cert, settings.tls_key)
         runner = web.AppRunner(
             app,
             access_log=None,
             max_line_size=_MAX_LINE,
-            keepalive_timeout=_KEEPALIVE,
+            keepalive_timeout=settings.keepalive_timeout,
             lingering_time=_LINGERING,
-            shutdown_timeout=self.settings.shutdown_timeout,
+            shutdown_timeout=settings.shutdown_timeout,
         )
         await runner.setup()
         stack.push_async_callback(_shielded_cleanup, runner)
+        if runner.server is None:  # pragma: no cover - set up in the line before the last
+            raise ClientStateError("The server could not be set up.")
+        connections.attach(runner.server)
         # By address: the name may stand for two of them, which would get two ports.
-        host = "127.0.0.1" if self.settings.host == "localhost" else self.settings.host
+        host = "127.0.0.1" if settings.host == "localhost" else settings.host
+        site = Site(runner, connections.make, host, settings.port, tls=tls, handshake_timeout=settings.header_timeout)
         try:
-            await web.TCPSite(runner, host, self.settings.port).start()
+            await site.start()
         except OSError as exc:
             raise ConfigurationError(
-                f"Cannot listen on {host}:{self.settings.port}: {os.strerror(exc.errno) if exc.errno else exc}; choose "
+                f"Cannot listen on {host}:{settings.port}: {os.strerror(exc.errno) if exc.errno else exc}; choose "
                 "another port, or 0 for a free one."
             ) from None
-        port = runner.addresses[0][1]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        await stack.enter_async_context(_beside(connections.run))
+        self._url = _url(settings, host, runner.addresses[0][1])
 
 
-def build_app(services: Services, middlewares: Sequence[Middleware] = ()) -> web.Application:
+def _url(settings: ServerSettings, host: str, port: int) -> str:
+    """Where clients of this machine find the server; with TLS under a name that its certificate should have."""
+    if settings.tls_cert is not None and settings.public_hosts:
+        host = settings.public_hosts[0]
+    elif is_wildcard(host):
+        host = "::1" if ":" in host else "127.0.0.1"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def build_app(
+    services: Services, middlewares: Sequence[Middleware] = (), *, track: Middleware | None = None
+) -> web.Application:
     """The aiohttp application of a server whose parts are running."""
-    chain: list[Middleware] = [answer_errors, check_host(services.settings.host), *middlewares]
-    if services.settings.access_log:
-        chain.insert(0, log_access)
+    settings = services.settings
+    chain: list[Middleware] = [] if track is None else [track]
+    if settings.access_log:
+        chain.append(log_access)
+    chain += [
+        answer_errors,
+        check_host((settings.host, *settings.public_hosts)),
+        limit_time(settings.request_timeout),
+        *middlewares,
+    ]
     app = web.Application(middlewares=chain)
     app[SERVICES] = services
     add_routes(app)

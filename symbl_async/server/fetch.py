@@ -97,6 +97,6 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 def _refused(host: str) -> EngineError:
     return EngineError(
-        f"{host} is a private or otherwise special address, which this server does not reach for URL jobs; upload the "
-        "file, or let whoever runs the server allow the host (allow_url_hosts)."
+        f"{host} is a private or otherwise special address or port, which this server does not reach for URL jobs; "
+        "upload the file, or let whoever runs the server allow the host (allow_url_hosts)."
     )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Iterable
 
+import anyio
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from .answers import error_response
 from .bodies import BodyCutError
+from .extensions import LONGEST_WAIT
 from .problems import Problem
 
 logger = logging.getLogger("symbl_async.server")
@@ -18,6 +21,9 @@ access_logger = logging.getLogger("symbl_async.server.access")
 
 REQUEST_ID = web.RequestKey("request_id", str)
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+# A minimum rate and the disk bound these.
+_UPLOADS = frozenset({"submit_audio", "append_audio", "submit_video", "append_video"})
+_WAITING = "get_job_status"
 
 
 @web.middleware
@@ -42,8 +48,9 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except Exception:
         logger.exception("request %s failed", request[REQUEST_ID])
         response = error_response(500, "The request could not be handled.")
-    if not request.content.is_eof():
-        # The rest of the body is not wanted; reading on would only cost both sides.
+    if not request.content.is_eof() or response.status == 401:
+        # The rest of the body is not wanted; reading on would only cost both sides. And whoever guesses tokens has to
+        # connect for each guess.
         response.force_close()
     response.headers["Server"] = "symbl_async"
     response.headers["X-Request-Id"] = request[REQUEST_ID]
@@ -58,23 +65,45 @@ def _wrong_method(exc: web.HTTPMethodNotAllowed) -> str:
     return f"Use {' or '.join(allowed)} here, not {exc.method}." if allowed else "This method is not known."
 
 
-def check_host(bound: str) -> Middleware:
-    """Answer only requests that name this machine, so that no web page reaches it under a name of its own."""
-    names = {*_LOOPBACK_NAMES, bound}
+def check_host(names: Iterable[str]) -> Middleware:
+    """Answer only requests that name this server, so that no web page reaches it under a name of its own."""
+    known = {*_LOOPBACK_NAMES, *(name.rstrip(".") for name in names)}
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if _host_name(request.headers.get("Host", "")) not in names:
-            raise Problem(421, "This server answers to the names of this machine only, such as localhost.")
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) != 1 or _host_name(hosts[0]) not in known:
+            raise Problem(
+                421,
+                "This server does not answer to that host name, only to names of its machine, such as localhost, and "
+                "to those that whoever runs it lists in public_hosts.",
+            )
         return await handler(request)
 
     return check
 
 
+def limit_time(seconds: float) -> Middleware:
+    """Give requests *seconds*: those that send recordings excepted, and those that wait on purpose given longer."""
+
+    @web.middleware
+    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        name = request.match_info.route.name
+        if name in _UPLOADS:
+            return await handler(request)
+        with anyio.move_on_after(seconds + (LONGEST_WAIT if name == _WAITING else 0.0)):
+            return await handler(request)
+        if request.content.is_eof():
+            raise Problem(503, "The server could not answer in time; try again later.")
+        raise Problem(408, f"The request was not complete after {seconds:g} s; send it again.")
+
+    return limit
+
+
 def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")
 
 
 @web.middleware

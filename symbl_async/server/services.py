@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from aiohttp import web
 from anyio import CancelScope, Event
 from attrs import field, frozen
@@ -22,6 +24,8 @@ class Services:
 
     Attributes:
         media_refusal: Why audio and video are refused; ``None`` when they are not.
+        max_waiting: Answers that may be held back at once.
+        uploading: Recordings that each account is sending.
         uploads: Scopes of the bodies that are being read, to be cancelled at close.
         held: Scopes of the answers that are held back, to be cancelled at close.
         closing: Set at close, for answers that would be held back from then on.
@@ -36,6 +40,8 @@ class Services:
     queue: JobQueue
     changes: JobChanges
     media_refusal: str | None = None
+    max_waiting: int = 1024
+    uploading: Counter[str] = field(factory=Counter)
     uploads: set[CancelScope] = field(factory=set)
     held: set[CancelScope] = field(factory=set)
     closing: Event = field(factory=lambda: Event())
