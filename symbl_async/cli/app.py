@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .._version import __version__
 from ..errors import AuthenticationError, ConfigurationError, InvalidInputError, JournalError, SymblError
-from . import journal, process, serve, steps
+from . import apps, journal, process, serve, steps
 from .target import complete_local
 
 _HELP = """Submit text, audio and mp4 video to a Symbl-compatible server and read the results.
@@ -37,6 +37,7 @@ def make_app() -> App:
         app.command(step)
     app.command(journal.journal)
     app.command(serve.serve)
+    app.command(apps.make_app())
     return app
 
 

@@ -92,6 +92,7 @@ class Server:
         self._url = ""
         self._credentials = ("", "")
         self._data_dir: Path | None = None
+        self._app: web.Application | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self._url or 'not started'}>"
@@ -103,12 +104,12 @@ class Server:
 
     @property
     def app_id(self) -> str:
-        """Application id of the account."""
+        """Application id of the account; empty where all accounts were added to the data folder."""
         return self._credentials[0]
 
     @property
     def app_secret(self) -> str:
-        """Its secret."""
+        """Its secret; empty like the id."""
         return self._credentials[1]
 
     @property
@@ -173,7 +174,7 @@ class Server:
         database = await stack.enter_async_context(Database.open(self._data_dir / "server.sqlite"))
         store = Store(database)
         accounts = Accounts(database, token_lifetime=settings.token_lifetime, legacy_api_key=settings.legacy_api_key)
-        self._credentials = await accounts.open(settings.app_id, settings.app_secret)
+        self._credentials = await accounts.open(settings.app_id, settings.app_secret, own=settings.own_app)
         spool = Spool(
             self._data_dir / "spool",
             kept=self._data_dir / "media" if settings.keep_media else None,
@@ -187,7 +188,7 @@ class Server:
             timeout=settings.fetch_timeout,
             stall_timeout=settings.stall_timeout,
         )
-        limits = JobLimits(settings.job_limit)
+        limits = JobLimits(settings.job_limit, accounts.job_limits)
         changes = JobChanges()
         workers = settings.workers or _processors()
         refusal = self._refuse_media
@@ -206,6 +207,9 @@ class Server:
         )
         await queue.recover()
         await stack.enter_async_context(_beside(queue.run))
+        if settings.data_dir is not None:
+            # Nobody else knows a temporary folder.
+            await stack.enter_async_context(_beside(accounts.follow))
         connections = Connections(
             limit=most_connections(settings.max_connections),
             header_timeout=settings.header_timeout,
@@ -225,7 +229,8 @@ class Server:
             # Whoever waits holds a connection, and some have to be left for other things.
             max_waiting=connections.limit // 2,
         )
-        await self._listen(stack, build_app(services, self._middlewares, track=connections.track), connections)
+        self._app = build_app(services, self._middlewares, track=connections.track)
+        await self._listen(stack, self._app, connections)
         return services
 
     async def _listen(self, stack: AsyncExitStack, app: web.Application, connections: Connections) -> None:
