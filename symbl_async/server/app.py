@@ -27,7 +27,7 @@ from .database import Database
 from .fetch import Fetcher
 from .guard import AddressGuard
 from .limits import JobLimits
-from .middleware import answer_errors, check_host, limit_time, log_access
+from .middleware import answer_errors, check_host, limit_time, observe
 from .queue import JobQueue
 from .recordings import Recordings
 from .routes import add_routes
@@ -38,7 +38,7 @@ from .store import Store
 from .tls import tls_context
 
 if TYPE_CHECKING:
-    from .executor import Executor
+    from .executor import Executor, WorkerPool
 
 try:
     import fcntl
@@ -193,9 +193,10 @@ class Server:
         workers = settings.workers or _processors()
         refusal = self._refuse_media
         executor = self._executor
+        pool: WorkerPool | None = None
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
-            executor = await stack.enter_async_context(_worker_pool(settings, workers))
+            executor = pool = await stack.enter_async_context(_worker_pool(settings, workers))
         queue = JobQueue(
             store,
             executor,
@@ -227,6 +228,8 @@ class Server:
             changes=changes,
             media_refusal=refusal,
             # Whoever waits holds a connection, and some have to be left for other things.
+            connections=connections.__len__,
+            workers_alive=lambda: pool is None or pool.alive,
             max_waiting=connections.limit // 2,
         )
         self._app = build_app(services, self._middlewares, track=connections.track)
@@ -238,19 +241,18 @@ class Server:
         tls = None
         if settings.tls_cert is not None and settings.tls_key is not None:
             tls = await anyio.to_thread.run_sync(tls_context, settings.tls_cert, settings.tls_key)
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            max_line_size=_MAX_LINE,
-            keepalive_timeout=settings.keepalive_timeout,
-            lingering_time=_LINGERING,
-            shutdown_timeout=settings.shutdown_timeout,
-        )
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_timeout)
         await runner.setup()
         stack.push_async_callback(_shielded_cleanup, runner)
         if runner.server is None:  # pragma: no cover - set up in the line before the last
             raise ClientStateError("The server could not be set up.")
-        connections.attach(runner.server)
+        connections.attach(
+            runner.server,
+            access_log=None,
+            max_line_size=_MAX_LINE,
+            keepalive_timeout=settings.keepalive_timeout,
+            lingering_time=_LINGERING,
+        )
         # By address: the name may stand for two of them, which would get two ports.
         host = "127.0.0.1" if settings.host == "localhost" else settings.host
         site = Site(runner, connections.make, host, settings.port, tls=tls, handshake_timeout=settings.header_timeout)
@@ -281,9 +283,8 @@ def build_app(
     """The aiohttp application of a server whose parts are running."""
     settings = services.settings
     chain: list[Middleware] = [] if track is None else [track]
-    if settings.access_log:
-        chain.append(log_access)
     chain += [
+        observe(services.metrics, log=settings.access_log),
         answer_errors,
         check_host((settings.host, *settings.public_hosts)),
         limit_time(settings.request_timeout),
@@ -320,7 +321,7 @@ def _processors() -> int:
 
 
 @asynccontextmanager
-async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[Executor]:
+async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[WorkerPool]:
     # Only here: a server with an executor of its own needs no worker processes.
     from .executor import WorkerPool
 

@@ -8,11 +8,12 @@ end, and a sweep looks at what has gone on for too long. What goes on inside a r
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import msgspec
@@ -20,10 +21,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from attrs import define
 
+from .answers import error_response
+
 try:
     import resource
 except ImportError:  # pragma: no cover - no such limits on this platform
     resource = None  # type: ignore[assignment]
+
+logger = logging.getLogger("symbl_async.server")
 
 _SWEEP_SECONDS = 1.0
 # For everything else: the database, recordings, workers, fetches, and the program around an embedded server.
@@ -77,6 +82,7 @@ class Connections:
         self._stall_timeout = stall_timeout
         self._clock = clock
         self._server: web.Server | None = None
+        self._options: dict[str, Any] = {}
         self._states: dict[web.RequestHandler, _State] = {}
 
     def __len__(self) -> int:
@@ -87,9 +93,10 @@ class Connections:
         """How many there may be."""
         return self._limit
 
-    def attach(self, server: web.Server) -> None:
-        """Make connections of *server* from now on."""
+    def attach(self, server: web.Server, **options: Any) -> None:
+        """Make connections of *server* from now on, with the *options* of aiohttp's request handlers."""
         self._server = server
+        self._options = options
 
     def make(self) -> asyncio.Protocol:
         """The protocol of a connection that has just been accepted.
@@ -104,7 +111,7 @@ class Connections:
             self._forget(now)
         if len(self._states) >= self._limit and not self._drop_idlest():
             return _TurnedAway()
-        protocol = self._server()
+        protocol = _Connection(self._server, loop=asyncio.get_running_loop(), **self._options)
         self._states[protocol] = _State(now)
         return protocol
 
@@ -166,6 +173,34 @@ class Connections:
         if protocol.transport is not None:
             # Not close(): that waits for the peer to take what is unsent.
             protocol.transport.abort()
+
+
+class _Connection(web.RequestHandler):
+    """A connection that answers what is no HTTP with a fixed text.
+
+    The original quotes the offending line in its answer and in the log, and that line may hold a token.
+    """
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that could not be parsed, or whose handling failed outside of our own handlers."""
+        if status >= 500:
+            logger.error("a request ended by an internal error", exc_info=exc)
+        else:
+            logger.info("a request from %s was not HTTP: %s", request.remote, type(exc).__name__)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        text = "The request could not be handled." if status >= 500 else "The request is not HTTP as it should be."
+        response = error_response(status, text, {"Server": "symbl_async", "X-Content-Type-Options": "nosniff"})
+        response.force_close()
+        return response
 
 
 class _TurnedAway(asyncio.Protocol):

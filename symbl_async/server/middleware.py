@@ -14,7 +14,9 @@ from aiohttp.typedefs import Handler, Middleware
 from .answers import error_response
 from .bodies import BodyCutError
 from .extensions import LONGEST_WAIT
+from .metrics import Metrics
 from .problems import Problem
+from .services import ACCOUNT
 
 logger = logging.getLogger("symbl_async.server")
 access_logger = logging.getLogger("symbl_async.server.access")
@@ -24,6 +26,7 @@ _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 # A minimum rate and the disk bound these.
 _UPLOADS = frozenset({"submit_audio", "append_audio", "submit_video", "append_video"})
 _WAITING = "get_job_status"
+_LONGEST_PATH = 1000
 
 
 @web.middleware
@@ -106,17 +109,50 @@ def _host_name(host: str) -> str:
     return host.partition(":")[0].lower().rstrip(".")
 
 
-@web.middleware
-async def log_access(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Log method, path, status and milliseconds; never a query, header or body."""
-    started = time.perf_counter()
-    response = await handler(request)
+def observe(metrics: Metrics, *, log: bool) -> Middleware:
+    """Count requests, and log them if wanted: never a query, header or body."""
+
+    @web.middleware
+    async def watch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        # What becomes of a request whose peer went away, or that is cancelled.
+        status, sent = 499, 0
+        try:
+            response = await handler(request)
+            status = response.status
+            sent = len(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else 0
+            return response
+        finally:
+            seconds = time.perf_counter() - started
+            operation = request.match_info.route.name or "none"
+            received = request.content.total_bytes
+            metrics.count(operation, status, seconds=seconds, received=received, sent=sent)
+            if log:
+                _log_access(request, operation, status, seconds, received, sent)
+
+    return watch
+
+
+def _log_access(request: web.Request, operation: str, status: int, seconds: float, received: int, sent: int) -> None:
+    path = request.rel_url.raw_path[:_LONGEST_PATH]
+    request_id = request.get(REQUEST_ID, "-")
     access_logger.info(
         "%s %s %d %.0f ms %s",
         request.method,
-        request.rel_url.raw_path,
-        response.status,
-        (time.perf_counter() - started) * 1000,
-        request.get(REQUEST_ID, "-"),
+        path,
+        status,
+        seconds * 1000,
+        request_id,
+        extra={
+            "peer": request.remote,
+            "account": request.get(ACCOUNT),
+            "operation": operation,
+            "method": request.method,
+            "path": path,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 1),
+            "received_bytes": received,
+            "sent_bytes": sent,
+            "request_id": request_id,
+        },
     )
-    return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from aiohttp import web
 from anyio import CancelScope, Event
@@ -12,6 +13,7 @@ from .auth import Accounts
 from .changes import JobChanges
 from .conversations import Conversations
 from .limits import JobLimits
+from .metrics import Metrics
 from .queue import JobQueue
 from .settings import ServerSettings
 from .spool import Spool
@@ -25,6 +27,9 @@ class Services:
     Attributes:
         media_refusal: Why audio and video are refused; ``None`` when they are not.
         max_waiting: Answers that may be held back at once.
+        metrics: What has been counted.
+        connections: The number of connections held.
+        workers_alive: Whether jobs can be processed.
         uploading: Recordings that each account is sending.
         uploads: Scopes of the bodies that are being read, to be cancelled at close.
         held: Scopes of the answers that are held back, to be cancelled at close.
@@ -41,6 +46,9 @@ class Services:
     changes: JobChanges
     media_refusal: str | None = None
     max_waiting: int = 1024
+    metrics: Metrics = field(factory=Metrics)
+    connections: Callable[[], int] = lambda: 0
+    workers_alive: Callable[[], bool] = lambda: True
     uploading: Counter[str] = field(factory=Counter)
     uploads: set[CancelScope] = field(factory=set)
     held: set[CancelScope] = field(factory=set)
@@ -50,6 +58,8 @@ class Services:
 SERVICES = web.AppKey("services", Services)
 JOB_ID = web.RequestKey("job_id", str)
 """The job that a request created."""
+ACCOUNT = web.RequestKey("account", str)
+"""The account that a request was found to belong to."""
 
 
 def authenticate(request: web.Request) -> str:
@@ -58,6 +68,8 @@ def authenticate(request: web.Request) -> str:
     Raises:
         Problem: 401.
     """
-    return request.app[SERVICES].accounts.authenticate(
+    account = request.app[SERVICES].accounts.authenticate(
         request.headers.get("Authorization"), request.headers.get("x-api-key")
     )
+    request[ACCOUNT] = account
+    return account

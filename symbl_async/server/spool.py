@@ -170,6 +170,14 @@ class Spool:
         if shutil.disk_usage(self._folder).free - size < self._min_free_bytes:
             raise SpoolFullError
 
+    async def has_space(self) -> bool:
+        """Tell whether the disk has more than what has to be left free."""
+        return await self.free_bytes() > self._min_free_bytes
+
+    async def free_bytes(self) -> int:
+        """Space on the disk."""
+        return (await self._run(shutil.disk_usage, self._folder)).free
+
     async def discard(self, name: str, *, keep_as: str | None = None) -> None:
         """Remove a recording, or put it aside under *keep_as* where recordings are kept."""
         await self._run(self._discard, name, keep_as)

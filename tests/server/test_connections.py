@@ -229,7 +229,7 @@ async def test_row_87_a_thousand_idle_connections_do_not_stop_a_health_check(lim
 
 async def test_row_87_silent_connection_is_dropped_by_the_running_server() -> None:
     """The sweep runs in the server itself."""
-    async with running(header_timeout=0.05) as api, connected(api) as stream:
+    async with running(header_timeout=0.5) as api, connected(api) as stream:
         assert await read_all(stream) == b""
 
 
@@ -320,7 +320,7 @@ async def test_row_88_upload_over_the_cap_is_413(chunked: bool) -> None:
 
 async def test_json_that_drips_is_cut() -> None:
     """Each byte is in time, and the whole is not: a request has a limit of its own."""
-    async with running(request_timeout=0.2) as api, connected(api) as stream:
+    async with running(request_timeout=1.0) as api, connected(api) as stream:
         kind = ("Content-Type: application/json", "Content-Length: 1000")
         await stream.send(head(api, "POST /v1/process/text HTTP/1.1", *kind) + b"\r\n{")
         assert statuses(await read_answer(stream)) == [408]
@@ -334,7 +334,7 @@ async def test_request_that_the_server_cannot_answer_in_time_is_503(monkeypatch:
         await anyio.sleep_forever()
 
     monkeypatch.setattr(Store, "get_job", never)
-    async with running(request_timeout=0.05) as api:
+    async with running(request_timeout=1.0) as api:
         monkeypatch.setattr("symbl_async.server.middleware.LONGEST_WAIT", 0.0)
         assert (await api.call("GET", "/v1/job/1")).status == 503
 
@@ -420,3 +420,28 @@ async def test_token_that_is_refused_ends_the_connection() -> None:
         answer = await read_all(stream)
         assert statuses(answer) == [401]
         assert b"Connection: close" in answer
+
+
+NO_HTTP = [
+    b"GET /x HTTP/1.1\r\nHost: localhost\r\nAuthoriz ation: Bearer canary\r\n\r\n",
+    b"GET /x HTTP/1.1\r\nHost: localhost\r\nX: canary\x01\r\n\r\n",
+    b"CANARY\x01 <script>canary</script> HTTP/9\r\n\r\n",
+    b"GET /canary" + b"a" * (2**20 + 1) + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: canary" + b"a" * 10_000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: canary\r\n" * 1000 + b"\r\n",
+    b"\x16\x03\x01\x02\x00\x01canary",
+]
+
+
+@pytest.mark.parametrize("sent", NO_HTTP)
+async def test_what_is_no_http_is_quoted_nowhere(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """E12, E13: a malformed line may hold a token; answer and log have a fixed text, and the connection ends."""
+    with caplog.at_level("DEBUG"):
+        async with running() as api, connected(api) as stream:
+            await stream.send(sent)
+            answer = await read_all(stream)
+    assert statuses(answer) == [400]
+    assert answer.endswith(b'\r\n\r\n{"message":"The request is not HTTP as it should be."}')
+    assert b"canary" not in answer.lower()
+    assert "canary" not in caplog.text.lower()
+    assert b"aiohttp" not in answer
