@@ -180,6 +180,7 @@ class Server:
             kept=self._data_dir / "media" if settings.keep_media else None,
             max_bytes=settings.max_upload_bytes,
             min_free_bytes=settings.min_free_bytes,
+            max_total_bytes=settings.max_spool_bytes,
         )
         await spool.open(await store.media_in_use())
         fetcher = Fetcher(
@@ -187,6 +188,7 @@ class Server:
             AddressGuard(settings.allow_url_hosts),
             timeout=settings.fetch_timeout,
             stall_timeout=settings.stall_timeout,
+            min_rate=settings.min_upload_rate,
         )
         limits = JobLimits(settings.job_limit, accounts.job_limits)
         changes = JobChanges()
@@ -243,6 +245,8 @@ class Server:
             tls = await anyio.to_thread.run_sync(tls_context, settings.tls_cert, settings.tls_key)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_timeout)
         await runner.setup()
+        # After the requests have had their time.
+        stack.callback(connections.end)
         stack.push_async_callback(_shielded_cleanup, runner)
         if runner.server is None:  # pragma: no cover - set up in the line before the last
             raise ClientStateError("The server could not be set up.")

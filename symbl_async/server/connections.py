@@ -47,6 +47,7 @@ class _State:
         served: Whether there was one.
         met: Whether aiohttp knew it; before that its handshake goes on.
         unsent: Bytes of an answer that the peer had not taken at the last look.
+        transport: Of the last request; aiohttp forgets it while the peer still has something to take.
     """
 
     since: float
@@ -54,6 +55,7 @@ class _State:
     served: bool = False
     met: bool = False
     unsent: int = 0
+    transport: asyncio.Transport | None = None
 
 
 class Connections:
@@ -135,15 +137,23 @@ class Connections:
             await anyio.sleep(min(_SWEEP_SECONDS, self._header_timeout / 4))
             self.sweep()
 
+    def end(self) -> None:
+        """Drop all that is left when the server has closed: answers that nobody reads."""
+        for state in self._states.values():
+            if state.transport is not None:
+                state.transport.abort()
+        self._states.clear()
+
     @web.middleware
     async def track(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Know of the request while it is handled; to be the outermost middleware."""
-        with self._busy(request.protocol):
+        with self._busy(request):
             return await handler(request)
 
     @contextmanager
-    def _busy(self, protocol: web.RequestHandler) -> Iterator[None]:
-        state = self._states.setdefault(protocol, _State(self._clock()))
+    def _busy(self, request: web.Request) -> Iterator[None]:
+        state = self._states.setdefault(request.protocol, _State(self._clock()))
+        state.transport = request.transport
         state.requests += 1
         try:
             yield

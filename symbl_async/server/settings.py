@@ -115,6 +115,8 @@ class ServerSettings:
         token_lifetime: Seconds an access token is valid.
         legacy_api_key: Also take the token from the deprecated ``x-api-key`` header.
         max_upload_bytes: Largest recording accepted, uploaded or fetched.
+        max_spool_bytes: Most that recordings waiting for their jobs may take together; beyond it uploads are answered
+            507. ``None``: as much as the disk has.
         max_text_bytes: Largest body of a text submission.
         max_json_bytes: Largest JSON body elsewhere.
         max_duration: Longest recording accepted, in seconds.
@@ -126,7 +128,7 @@ class ServerSettings:
         keepalive_timeout: Seconds a connection may be idle between two requests.
         request_timeout: Seconds for any request that sends no recording and does not wait on purpose.
         stall_timeout: Seconds without a byte after which an upload, an answer or a fetch is given up.
-        min_upload_rate: Bytes a second that an upload has to reach over each *stall_timeout*.
+        min_upload_rate: Bytes a second that an upload or a fetch has to reach over each *stall_timeout*.
         fetch_timeout: Seconds a URL job may take to fetch its recording.
         job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
         keep_media: Keep recordings after processing.
@@ -157,6 +159,7 @@ class ServerSettings:
     token_lifetime: float = field(default=86400.0, validator=_number(1))
     legacy_api_key: bool = True
     max_upload_bytes: int = field(default=8 * GIB, validator=_number(1, whole=True))
+    max_spool_bytes: int | None = field(default=None, validator=_number(1, whole=True))
     max_text_bytes: int = field(default=4 * MIB, validator=_number(1024, whole=True))
     max_json_bytes: int = field(default=MIB, validator=_number(1024, whole=True))
     max_duration: float = field(default=4 * 3600.0, validator=_number(1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 import shutil
@@ -57,13 +58,25 @@ class Spool:
         kept: For recordings kept after their job; ``None`` removes them.
         max_bytes: Largest recording.
         min_free_bytes: Space to leave free on the disk.
+        max_total_bytes: Most that all recordings in *folder* may take together.
     """
 
-    def __init__(self, folder: Path, *, kept: Path | None, max_bytes: int, min_free_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kept: Path | None,
+        max_bytes: int,
+        min_free_bytes: int,
+        max_total_bytes: int | None = None,
+    ) -> None:
         self._folder = folder
         self._kept = kept
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
+        self._max_total_bytes = math.inf if max_total_bytes is None else max_total_bytes
+        # Changed on the loop only. Recordings that are on their way count with what has arrived.
+        self._sizes: dict[str, int] = {}
         # Its own threads: a slow disk must not keep others waiting, nor they it.
         self._threads = anyio.CapacityLimiter(_WRITES_AT_ONCE)
 
@@ -82,6 +95,8 @@ class Spool:
         for entry in self._folder.iterdir():
             if entry.suffix in (_PARTIAL, _RECORDING) and entry.name not in in_use:
                 entry.unlink()
+            elif entry.suffix == _RECORDING:
+                self._sizes[entry.name] = entry.stat().st_size
 
     def path(self, name: str) -> Path:
         """Where the recording *name* lies."""
@@ -110,6 +125,8 @@ class Spool:
         """
         if declared is not None and declared > self._max_bytes:
             raise TooLargeError
+        if sum(self._sizes.values()) + (declared or 0) > self._max_total_bytes:
+            raise SpoolFullError
         await self._run(self._require_space, declared or 0)
         name = secrets.token_hex(16)
         partial = self._folder / (name + _PARTIAL)
@@ -117,12 +134,13 @@ class Spool:
         try:
             file = await self._run(_create, partial)
             try:
-                size = await self._copy(chunks, file, check, tap)
+                size = await self._copy(chunks, file, final.name, check, tap)
                 await self._run(_seal, file, partial, final)
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._run(file.close)
         except BaseException as exc:
+            self._sizes.pop(final.name, None)
             with anyio.CancelScope(shield=True):
                 await self._run(_remove, partial, final)
             if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -134,6 +152,7 @@ class Spool:
         self,
         chunks: AsyncIterable[bytes],
         file: BinaryIO,
+        name: str,
         check: Callable[[bytes], None] | None,
         tap: Callable[[bytearray], None] | None,
     ) -> int:
@@ -144,6 +163,9 @@ class Spool:
             size += len(chunk)
             if size > self._max_bytes:
                 raise TooLargeError
+            self._sizes[name] = size
+            if sum(self._sizes.values()) > self._max_total_bytes:
+                raise SpoolFullError
             block += chunk
             if unchecked is not None and len(block) >= HEAD_BYTES:
                 unchecked(bytes(block[:HEAD_BYTES]))
@@ -181,6 +203,7 @@ class Spool:
     async def discard(self, name: str, *, keep_as: str | None = None) -> None:
         """Remove a recording, or put it aside under *keep_as* where recordings are kept."""
         await self._run(self._discard, name, keep_as)
+        self._sizes.pop(name, None)
 
     def _discard(self, name: str, keep_as: str | None) -> None:
         path = self._folder / name

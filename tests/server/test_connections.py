@@ -7,6 +7,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -20,6 +21,7 @@ from server_support import TEXT, WAV, ScriptedExecutor, running
 from symbl_async.server.bodies import read_chunks
 from symbl_async.server.connections import Connections, Site, most_connections
 from symbl_async.server.problems import Problem
+from symbl_async.server.services import SERVICES
 
 
 class Clock:
@@ -391,26 +393,20 @@ async def test_account_sends_only_so_many_recordings_at_once() -> None:
 
 async def test_waiting_leaves_connections_for_others() -> None:
     """Not more than half of the connections may wait for a change; others are answered at once."""
-    async with running(ScriptedExecutor(gate=anyio.Event()), max_connections=8) as api:
-        job = (await api.submit())["jobId"]
+    async with running(ScriptedExecutor(gate=anyio.Event()), max_connections=8) as api, AsyncExitStack() as stack:
+        path = f"/v1/job/{(await api.submit())['jobId']}"
         while not api.executor.tasks:
             await anyio.lowlevel.checkpoint()
-        with anyio.fail_after(10):
-            async with anyio.create_task_group() as tasks, aiohttp.ClientSession() as session:
-
-                async def wait() -> None:
-                    headers = {"Authorization": f"Bearer {api.token}", "Prefer": 'wait=30; known="in_progress"'}
-                    while True:
-                        async with session.get(f"{api.server.url}/v1/job/{job}", headers=headers):
-                            pass
-
-                for _ in range(4):
-                    tasks.start_soon(wait)
-                while True:
-                    reply = await api.call("GET", f"/v1/job/{job}", headers={"Prefer": "wait=1"})
-                    if "Preference-Applied" not in reply.headers:
-                        break
-                tasks.cancel_scope.cancel()
+        app = api.server._app
+        assert app is not None
+        for number in range(4):
+            stream = await stack.enter_async_context(connected(api))
+            await stream.send(head(api, f"GET {path} HTTP/1.1", 'Prefer: wait=30; known="in_progress"') + b"\r\n")
+            while app[SERVICES].changes.waiting == number:
+                await anyio.lowlevel.checkpoint()
+        reply = await api.call("GET", path, headers={"Prefer": "wait=30"})
+        assert reply.status == 200
+        assert "Preference-Applied" not in reply.headers
 
 
 async def test_token_that_is_refused_ends_the_connection() -> None:
@@ -445,3 +441,47 @@ async def test_what_is_no_http_is_quoted_nowhere(sent: bytes, caplog: pytest.Log
     assert b"canary" not in answer.lower()
     assert "canary" not in caplog.text.lower()
     assert b"aiohttp" not in answer
+
+
+async def test_recordings_together_have_a_quota(tmp_path: Path) -> None:
+    """E6: 507 for one too many, declared or counted; a job that ends makes room, also after a restart."""
+    executor = ScriptedExecutor(gate=anyio.Event())
+    quota = len(WAV) * 5 // 2
+    async with running(executor, data_dir=tmp_path, max_spool_bytes=quota, concurrency=1) as api:
+        for _ in range(2):
+            assert (await api.call("POST", "/v1/process/audio", data=WAV)).status == 201
+        assert (await api.call("POST", "/v1/process/audio", data=WAV)).status == 507
+    async with running(executor, data_dir=tmp_path, max_spool_bytes=quota, concurrency=1, app_id="b") as api:
+        assert (await api.call("POST", "/v1/process/audio", data=WAV)).status == 507
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield WAV
+
+        assert (await api.call("POST", "/v1/process/audio", data=chunks())).status == 507
+        assert executor.gate is not None
+        executor.gate.set()
+        with anyio.fail_after(10):
+            while (await api.call("POST", "/v1/process/audio", data=WAV)).status != 201:
+                continue
+
+
+async def test_stuck_request_and_unread_answer_do_not_keep_a_server_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """E15: what does not end within the grace is ended; idle connections are not waited for at all."""
+    from symbl_async.server.store import Store
+
+    begun = anyio.Event()
+
+    async def never(*_: object) -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(Store, "get_job", never)
+    with anyio.fail_after(10):
+        async with running(shutdown_timeout=0.2) as api, connected(api) as stuck, connected(api) as idle:
+            await stuck.send(head(api, "GET /v1/job/1 HTTP/1.1") + b"\r\n")
+            await begun.wait()
+            started = anyio.current_time()
+            await api.server.aclose()
+            assert anyio.current_time() - started < 5
+            assert await read_all(idle) == b""
+            assert await read_all(stuck) == b""

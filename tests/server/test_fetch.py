@@ -5,6 +5,7 @@ import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server_support import WAV, Api, ScriptedExecutor, running
 
+from symbl_async.server.engines.base import EngineError
+from symbl_async.server.fetch import Fetcher
 from symbl_async.server.guard import AddressGuard, AddressRefusedError, GuardedSockets
+from symbl_async.server.spool import Spool
 
 CALL: dict[str, Any] = {"body": WAV}
 
@@ -133,6 +137,24 @@ async def test_endless_and_slow_answers_are_cut() -> None:
     ):
         assert "larger" in (await outcome(api, f"{url}/endless"))["message"]
         assert "slow" in (await outcome(api, f"{url}/stalled"))["message"]
+
+
+async def test_row_90_fetch_that_drips_is_given_up(tmp_path: Path) -> None:
+    """A byte in time each time is not enough: others wait for the place."""
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 15
+        return now[0]
+
+    spool = Spool(tmp_path / "spool", kept=None, max_bytes=2**20, min_free_bytes=0)
+    await spool.open(set())
+    guard = AddressGuard(("127.0.0.1",))
+    async with files(call={"body": bytes(1000)}) as (url, _):
+        rates: dict[str, Any] = {"timeout": 10, "stall_timeout": 10, "clock": clock}
+        with pytest.raises(EngineError, match="slow"):
+            await Fetcher(spool, guard, min_rate=1000, **rates).fetch(f"{url}/call")
+        assert (await Fetcher(spool, guard, min_rate=10, **rates).fetch(f"{url}/call")).size == 1000
 
 
 async def test_unreachable_address_fails() -> None:
