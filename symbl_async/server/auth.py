@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import math
 import os
 import secrets
@@ -24,6 +25,8 @@ from .database import Database
 from .instants import now_ms, to_ms
 from .problems import Problem
 from .schema import app_limits, apps, tokens
+
+logger = logging.getLogger("symbl_async.server")
 
 _SALT_BYTES = 16
 # 16 MiB and about 50 ms a try.
@@ -188,7 +191,10 @@ class Accounts:
         """Keep up with what another process changes in the data folder, until cancelled."""
         while True:
             await anyio.sleep(_FOLLOW_SECONDS)
-            await self.refresh()
+            try:
+                await self.refresh()
+            except (sa.exc.SQLAlchemyError, OSError):
+                logger.exception("the applications of the data folder could not be looked at; trying again")
 
     async def refresh(self) -> None:
         """Look once: tokens that are gone end, and limits take effect."""

@@ -22,6 +22,7 @@ from aiohttp.typedefs import Handler
 from attrs import define
 
 from .answers import error_response
+from .services import ACCOUNT
 
 try:
     import resource
@@ -42,8 +43,9 @@ class _State:
     """What is known of a connection.
 
     Attributes:
-        since: When it was made, last ended a request, or last sent something of an answer.
+        since: When it was made, last began or ended a request, or last sent something of an answer.
         requests: Requests that are being handled.
+        request: The one that is being handled.
         served: Whether there was one.
         met: Whether aiohttp knew it; before that its handshake goes on.
         unsent: Bytes of an answer that the peer had not taken at the last look.
@@ -55,6 +57,7 @@ class _State:
     served: bool = False
     met: bool = False
     unsent: int = 0
+    request: web.Request | None = None
     transport: asyncio.Transport | None = None
 
 
@@ -103,15 +106,16 @@ class Connections:
     def make(self) -> asyncio.Protocol:
         """The protocol of a connection that has just been accepted.
 
-        At the limit it takes the place of the connection that has been idle longest, so that those who only hold
-        connections open keep nobody out; where all are at work it is turned away.
+        At the limit it takes the place of the connection that has been idle longest, or else of a request that has not
+        said for whom it is, so that those who only hold connections open keep nobody out; where all are at work for
+        accounts it is turned away.
         """
         if self._server is None:
             raise RuntimeError("no server is attached")
         now = self._clock()
         if len(self._states) >= self._limit:
             self._forget(now)
-        if len(self._states) >= self._limit and not self._drop_idlest():
+        if len(self._states) >= self._limit and not self._make_room():
             return _TurnedAway()
         protocol = _Connection(self._server, loop=asyncio.get_running_loop(), **self._options)
         self._states[protocol] = _State(now)
@@ -153,12 +157,14 @@ class Connections:
     @contextmanager
     def _busy(self, request: web.Request) -> Iterator[None]:
         state = self._states.setdefault(request.protocol, _State(self._clock()))
-        state.transport = request.transport
+        state.request, state.transport = request, request.transport
         state.requests += 1
+        state.since = self._clock()
         try:
             yield
         finally:
             state.requests -= 1
+            state.request = None
             state.served = True
             state.since = self._clock()
 
@@ -171,11 +177,15 @@ class Connections:
             elif state.met or now - state.since > self._header_timeout:
                 del self._states[protocol]
 
-    def _drop_idlest(self) -> bool:
-        idle = [(state.since, protocol) for protocol, state in self._states.items() if state.met and not state.requests]
-        if not idle:
+    def _make_room(self) -> bool:
+        ranked = [
+            (rank, state.since, protocol)
+            for protocol, state in self._states.items()
+            if state.met and (rank := _dispensable(protocol, state)) is not None
+        ]
+        if not ranked:
             return False
-        self._drop(min(idle, key=lambda item: item[0])[1])
+        self._drop(min(ranked, key=lambda item: item[:2])[2])
         return True
 
     def _drop(self, protocol: web.RequestHandler) -> None:
@@ -183,6 +193,13 @@ class Connections:
         if protocol.transport is not None:
             # Not close(): that waits for the peer to take what is unsent.
             protocol.transport.abort()
+
+
+def _dispensable(protocol: web.RequestHandler, state: _State) -> int | None:
+    """How soon a connection may go to make room, lowest first; ``None`` for one at work for an account."""
+    if not state.requests:
+        return 1 if protocol.transport is not None and protocol.transport.get_write_buffer_size() else 0
+    return 2 if state.request is None or state.request.get(ACCOUNT) is None else None
 
 
 class _Connection(web.RequestHandler):

@@ -191,6 +191,28 @@ async def test_revoked_application_is_out(tmp_path: Path, monkeypatch: pytest.Mo
         assert await api.texts(accepted["conversationId"]) == ["Good morning."]
 
 
+async def test_database_that_fails_for_a_while_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Following what others change must not end the server."""
+    monkeypatch.setattr(auth, "_FOLLOW_SECONDS", 0.01)
+    tries: list[object] = []
+    genuine = Accounts.refresh
+
+    async def refresh(accounts: Accounts) -> None:
+        tries.append(accounts)
+        if len(tries) == 2:
+            raise OSError("disk I/O error")
+        await genuine(accounts)
+
+    monkeypatch.setattr(Accounts, "refresh", refresh)
+    with anyio.fail_after(10):
+        async with running(data_dir=tmp_path) as api:
+            while len(tries) < 4:
+                assert (await api.call("GET", "/healthz")).status == 200
+    assert "trying again" in caplog.text
+
+
 async def test_token_is_not_issued_to_who_is_revoked_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look at the secret and the token lies time enough for an operator."""
     secrets = await added(tmp_path, "one")

@@ -21,7 +21,7 @@ from server_support import TEXT, WAV, ScriptedExecutor, running
 from symbl_async.server.bodies import read_chunks
 from symbl_async.server.connections import Connections, Site, most_connections
 from symbl_async.server.problems import Problem
-from symbl_async.server.services import SERVICES
+from symbl_async.server.services import ACCOUNT, SERVICES
 
 
 class Clock:
@@ -36,7 +36,7 @@ class Clock:
 
 @asynccontextmanager
 async def watched(
-    clock: Clock, *, limit: int = 100, answer: bytes = b"ok", held: bool = False
+    clock: Clock, *, limit: int = 100, answer: bytes = b"ok", held: bool = False, account: str | None = None
 ) -> AsyncIterator[tuple[Connections, int, anyio.Event, anyio.Event]]:
     """A small server under watch, its port, and two events: a request has begun, and it may end."""
     begun, go = anyio.Event(), anyio.Event()
@@ -44,6 +44,8 @@ async def watched(
         go.set()
 
     async def handle(request: web.Request) -> web.Response:
+        if account is not None:
+            request[ACCOUNT] = account
         begun.set()
         await go.wait()
         return web.Response(body=answer)
@@ -186,7 +188,7 @@ async def test_newcomer_is_turned_away_when_all_are_at_work() -> None:
     """503 with a hint, and the connection ends."""
     with anyio.fail_after(10):
         async with (
-            watched(Clock(), limit=1, held=True) as (_, port, begun, go),
+            watched(Clock(), limit=1, held=True, account="one") as (_, port, begun, go),
             await anyio.connect_tcp("127.0.0.1", port) as busy,
         ):
             await busy.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -197,6 +199,23 @@ async def test_newcomer_is_turned_away_when_all_are_at_work() -> None:
             assert b"Retry-After: 1" in answer
             go.set()
             assert (await busy.receive()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_requests_without_an_account_keep_nobody_out() -> None:
+    """Token requests whose body never comes are at work for nobody: the oldest goes when there is no other room."""
+    async with running(max_connections=8) as api, AsyncExitStack() as stack:
+        slow = []
+        for _ in range(9):
+            stream = await stack.enter_async_context(connected(api))
+            await stream.send(
+                b"POST /oauth2/token:generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
+            )
+            assert (await stream.receive()).startswith(b"HTTP/1.1 100 ")
+            slow.append(stream)
+        assert await read_all(slow[0]) == b""
+        async with aiohttp.ClientSession() as session, session.get(f"{api.server.url}/healthz") as response:
+            assert response.status == 200
 
 
 @pytest.fixture
