@@ -17,7 +17,10 @@ from . import render
 if TYPE_CHECKING:
     from ..server.applications import Applications
 
-Data = Annotated[Path, Parameter(name="--data", help="Data folder of the server, which may be running.")]
+Data = Annotated[
+    Path,
+    Parameter(name="--data", env_var="SYMBL_SERVER_DATA_DIR", help="Data folder of the server, which may be running."),
+]
 
 
 def make_app() -> App:

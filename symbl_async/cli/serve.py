@@ -24,6 +24,8 @@ try:
 except ImportError:  # pragma: no cover - no such limits on this platform
     resource = None  # type: ignore[assignment]
 
+logger = logging.getLogger("symbl_async.server")
+
 _DEFAULT_PORT = 8080
 _DESCRIPTORS = 16384
 
@@ -92,6 +94,8 @@ async def serve(
     )
     _set_up_logging(settings)
     _raise_descriptor_limit()
+    # Whoever reads JSON wants nothing else.
+    say = logger.info if settings.log_format == "json" else _say
     async with Server(settings) as server:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             sys.stdout.write(f"export SYMBL_BASE_URL={server.url}\n")
@@ -102,20 +106,23 @@ async def serve(
             sys.stdout.flush()
             refusal = media_refusal(settings.speech)
             if refusal:
-                sys.stderr.write(refusal + "\n")
-            sys.stderr.write(f"serving on {server.url}, data in {server.data_dir}; stop with Ctrl-C\n")
+                say(refusal)
+            say(f"serving on {server.url}, data in {server.data_dir}; stop with Ctrl-C")
             if not server.app_id:
-                sys.stderr.write("the applications are those of the data folder: symbl-async apps list --data DIR\n")
+                say("the applications are those of the data folder: symbl-async apps list --data DIR")
             async for _ in signals:
                 break
-        sys.stderr.write("stopping\n")
+        say("stopping")
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _set_up_logging(settings: ServerSettings) -> None:
     from ..server.logs import log_handler
 
-    logger = logging.getLogger("symbl_async.server")
     logger.setLevel(logging.INFO)
     logger.addHandler(log_handler(settings.log_format))
     logger.propagate = False
@@ -132,4 +139,4 @@ def _raise_descriptor_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (OSError, ValueError):
-        logging.getLogger("symbl_async.server").debug("the limit of descriptors stays as it is", exc_info=True)
+        logger.debug("the limit of descriptors stays as it is", exc_info=True)

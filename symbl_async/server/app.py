@@ -218,6 +218,7 @@ class Server:
             header_timeout=settings.header_timeout,
             keepalive_timeout=settings.keepalive_timeout,
             stall_timeout=settings.stall_timeout,
+            min_rate=settings.min_upload_rate,
         )
         services = Services(
             settings=settings,

@@ -43,12 +43,12 @@ class _State:
     """What is known of a connection.
 
     Attributes:
-        since: When it was made, last began or ended a request, or last sent something of an answer.
+        since: When it was made, last began or ended a request, or last got on with an answer.
         requests: Requests that are being handled.
         request: The one that is being handled.
         served: Whether there was one.
         met: Whether aiohttp knew it; before that its handshake goes on.
-        unsent: Bytes of an answer that the peer had not taken at the last look.
+        unsent: Bytes of an answer that the peer had not taken at the instant *since*.
         transport: Of the last request; aiohttp forgets it while the peer still has something to take.
     """
 
@@ -68,7 +68,8 @@ class Connections:
         limit: How many there may be.
         header_timeout: Seconds until the headers of a first request have to be complete, the handshake included.
         keepalive_timeout: Seconds a connection may be idle between requests.
-        stall_timeout: Seconds in which a peer has to take something of its answer.
+        stall_timeout: Seconds in which a peer has to get on with taking its answer.
+        min_rate: Bytes a second that it has to take over that time, while there are more.
         clock: In seconds.
     """
 
@@ -79,12 +80,14 @@ class Connections:
         header_timeout: float,
         keepalive_timeout: float,
         stall_timeout: float,
+        min_rate: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = limit
         self._header_timeout = header_timeout
         self._keepalive_timeout = keepalive_timeout
         self._stall_timeout = stall_timeout
+        self._enough = max(min_rate * stall_timeout, 1.0)
         self._clock = clock
         self._server: web.Server | None = None
         self._options: dict[str, Any] = {}
@@ -129,7 +132,8 @@ class Connections:
             if not state.met or state.requests:
                 continue
             unsent = 0 if protocol.transport is None else protocol.transport.get_write_buffer_size()
-            if unsent != state.unsent:
+            taken = state.unsent - unsent
+            if taken < 0 or taken >= self._enough or (taken and not unsent):
                 state.unsent, state.since = unsent, now
             limit = self._keepalive_timeout if state.served else self._header_timeout
             if now - state.since >= (self._stall_timeout if unsent else limit):

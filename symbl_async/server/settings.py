@@ -128,7 +128,7 @@ class ServerSettings:
         keepalive_timeout: Seconds a connection may be idle between two requests.
         request_timeout: Seconds for any request that sends no recording and does not wait on purpose.
         stall_timeout: Seconds without a byte after which an upload, an answer or a fetch is given up.
-        min_upload_rate: Bytes a second that an upload or a fetch has to reach over each *stall_timeout*.
+        min_upload_rate: Bytes a second that an upload, an answer or a fetch has to reach over each *stall_timeout*.
         fetch_timeout: Seconds a URL job may take to fetch its recording.
         job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
         keep_media: Keep recordings after processing.

@@ -77,6 +77,7 @@ class Spool:
         self._max_total_bytes = math.inf if max_total_bytes is None else max_total_bytes
         # Changed on the loop only. Recordings that are on their way count with what has arrived.
         self._sizes: dict[str, int] = {}
+        self._total_bytes = 0
         # Its own threads: a slow disk must not keep others waiting, nor they it.
         self._threads = anyio.CapacityLimiter(_WRITES_AT_ONCE)
 
@@ -96,7 +97,12 @@ class Spool:
             if entry.suffix in (_PARTIAL, _RECORDING) and entry.name not in in_use:
                 entry.unlink()
             elif entry.suffix == _RECORDING:
-                self._sizes[entry.name] = entry.stat().st_size
+                self._note(entry.name, entry.stat().st_size)
+
+    def _note(self, name: str, size: int) -> None:
+        self._total_bytes += size - self._sizes.pop(name, 0)
+        if size:
+            self._sizes[name] = size
 
     def path(self, name: str) -> Path:
         """Where the recording *name* lies."""
@@ -125,7 +131,7 @@ class Spool:
         """
         if declared is not None and declared > self._max_bytes:
             raise TooLargeError
-        if sum(self._sizes.values()) + (declared or 0) > self._max_total_bytes:
+        if self._total_bytes + (declared or 0) > self._max_total_bytes:
             raise SpoolFullError
         await self._run(self._require_space, declared or 0)
         name = secrets.token_hex(16)
@@ -140,7 +146,7 @@ class Spool:
                 with anyio.CancelScope(shield=True):
                     await self._run(file.close)
         except BaseException as exc:
-            self._sizes.pop(final.name, None)
+            self._note(final.name, 0)
             with anyio.CancelScope(shield=True):
                 await self._run(_remove, partial, final)
             if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -163,8 +169,8 @@ class Spool:
             size += len(chunk)
             if size > self._max_bytes:
                 raise TooLargeError
-            self._sizes[name] = size
-            if sum(self._sizes.values()) > self._max_total_bytes:
+            self._note(name, size)
+            if self._total_bytes > self._max_total_bytes:
                 raise SpoolFullError
             block += chunk
             if unchecked is not None and len(block) >= HEAD_BYTES:
@@ -203,7 +209,7 @@ class Spool:
     async def discard(self, name: str, *, keep_as: str | None = None) -> None:
         """Remove a recording, or put it aside under *keep_as* where recordings are kept."""
         await self._run(self._discard, name, keep_as)
-        self._sizes.pop(name, None)
+        self._note(name, 0)
 
     def _discard(self, name: str, keep_as: str | None) -> None:
         path = self._folder / name

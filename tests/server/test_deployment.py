@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import attrs
 import pytest
 from server_support import ScriptedExecutor, running
 
+from symbl_async.cli.app import run_command
 from symbl_async.errors import ConfigurationError
 from symbl_async.server import ServerSettings
 from symbl_async.server.configuration import read_settings
@@ -109,20 +109,17 @@ def test_container_file_is_well_formed() -> None:
             assert extra[1] in project["optional-dependencies"]
 
 
-def test_commands_of_the_documentation_have_the_flags_they_use() -> None:
+def test_commands_of_the_documentation_have_the_flags_they_use(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every flag is one of the program's."""
+    monkeypatch.setenv("COLUMNS", "200")
     for line in block("sh", "symbl-async apps add").replace("\\\n", "").splitlines():
         words = shlex.split(line, comments=True)
-        command = words[1:3] if words[1] == "apps" else words[1:2]
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "symbl_async", *command, "--help"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"COLUMNS": "200", "PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
-        )
+        run_command([*(words[1:3] if words[1] == "apps" else words[1:2]), "--help"])
+        helped = capsys.readouterr().out
         for flag in (word for word in words if word.startswith("--")):
-            assert flag in done.stdout, flag
+            assert flag in helped, flag
 
 
 def test_tests_that_the_checklist_names_exist() -> None:
