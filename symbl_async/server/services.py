@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from aiohttp import web
-from anyio import CancelScope, Event
-from attrs import field, frozen
+from anyio import CancelScope, Event, Lock
+from attrs import define, field, frozen
 
 from .auth import Accounts
 from .changes import JobChanges
@@ -20,6 +20,20 @@ from .spool import Spool
 from .store import Store
 
 
+@define
+class Readiness:
+    """What was found missing when somebody last looked.
+
+    Attributes:
+        until: The instant up to which that is believed.
+        lock: Held while somebody looks.
+    """
+
+    missing: list[str] = field(factory=list)
+    until: float = 0.0
+    lock: Lock = field(factory=lambda: Lock())
+
+
 @frozen(kw_only=True)
 class Services:
     """The parts of a running server.
@@ -30,6 +44,7 @@ class Services:
         metrics: What has been counted.
         connections: The number of connections held.
         workers_alive: Whether jobs can be processed.
+        readiness: What `/readyz` found.
         uploading: Recordings that each account is sending.
         uploads: Scopes of the bodies that are being read, to be cancelled at close.
         held: Scopes of the answers that are held back, to be cancelled at close.
@@ -49,6 +64,7 @@ class Services:
     metrics: Metrics = field(factory=Metrics)
     connections: Callable[[], int] = lambda: 0
     workers_alive: Callable[[], bool] = lambda: True
+    readiness: Readiness = field(factory=Readiness)
     uploading: Counter[str] = field(factory=Counter)
     uploads: set[CancelScope] = field(factory=set)
     held: set[CancelScope] = field(factory=set)

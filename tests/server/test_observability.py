@@ -49,6 +49,22 @@ async def test_server_that_cannot_work_is_not_ready(monkeypatch: pytest.MonkeyPa
         assert (await api.call("GET", "/readyz")).body == {"message": "Not ready: disk space."}
 
 
+async def test_readiness_is_looked_at_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody keeps the database busy without a token."""
+    asked: list[object] = []
+
+    async def ping(store: Store) -> None:
+        asked.append(store)
+
+    monkeypatch.setattr(Store, "ping", ping)
+    monkeypatch.setattr("symbl_async.server.routes.health._FINDING_SECONDS", 3600.0)
+    async with running() as api:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(api.call, "GET", "/readyz")
+        assert len(asked) == 1
+
+
 async def test_database_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """A check has an end of its own."""
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import resource
 import socket
 import ssl
 import subprocess
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -89,6 +92,27 @@ async def test_row_87_handshake_that_does_not_begin_is_cut(pem: Path) -> None:
             async with await anyio.connect_tcp("127.0.0.1", port) as stream:
                 with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)):
                     await stream.receive()
+
+
+async def test_row_87_a_thousand_silent_handshakes_do_not_stop_a_health_check(pem: Path) -> None:
+    """Connections that never say hello are there, and the answer comes."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 3000:
+        pytest.skip("not enough descriptors here")
+    settings = ServerSettings(**tls(pem), header_timeout=60.0)
+    async with Server(settings, executor=ScriptedExecutor()) as server, AsyncExitStack() as stack:
+        port = int(server.url.rpartition(":")[2])
+        for _ in range(1000):
+            silent = stack.enter_context(socket.socket())
+            silent.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(silent, ("127.0.0.1", port))
+        trusting = ssl.create_default_context(cafile=str(pem / "cert.pem"))
+        with anyio.fail_after(5):
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{server.url}/healthz", ssl=trusting) as response,
+            ):
+                assert response.status == 200
 
 
 @pytest.mark.parametrize(

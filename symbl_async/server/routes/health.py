@@ -19,6 +19,8 @@ from ..services import SERVICES, Services
 logger = logging.getLogger("symbl_async.server")
 
 _DATABASE_SECONDS = 2.0
+# A finding is good for so long: whoever asks without a token must not be able to keep the database busy.
+_FINDING_SECONDS = 1.0
 _CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -38,18 +40,25 @@ async def healthz(request: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Tell whether submissions can be taken and worked off; needs no token and names only what is missing."""
     services = request.app[SERVICES]
+    async with services.readiness.lock:
+        if anyio.current_time() >= services.readiness.until:
+            services.readiness.missing = await _look(services)
+            services.readiness.until = anyio.current_time() + _FINDING_SECONDS
+        missing = [*services.readiness.missing, *(["closing"] if services.closing.is_set() else [])]
+    if missing:
+        raise Problem(503, f"Not ready: {', '.join(missing)}.", headers={"Retry-After": "5"})
+    return json_response({"status": "ready"})
+
+
+async def _look(services: Services) -> list[str]:
     missing = []
-    if services.closing.is_set():
-        missing.append("closing")
     if not await _database_answers(services):
         missing.append("database")
     if not await services.spool.has_space():
         missing.append("disk space")
     if not services.queue.running or not services.workers_alive():
         missing.append("workers")
-    if missing:
-        raise Problem(503, f"Not ready: {', '.join(missing)}.", headers={"Retry-After": "5"})
-    return json_response({"status": "ready"})
+    return missing
 
 
 async def _database_answers(services: Services) -> bool:
