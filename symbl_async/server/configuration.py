@@ -184,11 +184,21 @@ def _converted(name: str, value: object, where: str) -> object:
     except (KeyError, ValueError):
         kind = {bool: "true or false", int: "a whole number", float: "a number"}[wanted]
         raise ConfigurationError(f"{where} has to be {kind}, not {value!r}.") from None
+    return _several(typing.get_args(wanted)[0], value, where)
+
+
+def _several(wanted: type, value: object, where: str) -> tuple[object, ...]:
     if isinstance(value, str):
-        return tuple(item.strip() for item in value.split(",") if item.strip())
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+        if wanted is not str:
+            try:
+                value = [wanted(item) for item in value]
+            except ValueError:
+                raise ConfigurationError(f"{where} has to be numbers with commas between them.") from None
+    kinds = (int, float) if wanted is float else wanted
+    if isinstance(value, (list, tuple)) and all(isinstance(item, kinds) for item in value):
         return tuple(value)
-    raise ConfigurationError(f"{where} has to be a list of texts.")
+    raise ConfigurationError(f"{where} has to be a list of {'texts' if wanted is str else 'numbers'}.")
 
 
 def _number(name: str, text: str, wanted: type[int] | type[float]) -> float:

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from symbl_async.errors import ConfigurationError
-from symbl_async.server import ServerSettings
+from symbl_async.server import ServerSettings, configuration
 from symbl_async.server.configuration import read_pairs, read_settings
 
 
@@ -112,6 +112,15 @@ def test_sizes_may_have_units() -> None:
     """Bytes, or a number with KiB, MiB, GiB or TiB."""
     for text, size in (("1024", 1024), ("2KiB", 2048), ("3 mib", 3 * 2**20), ("1GiB", 2**30)):
         assert read_settings({}, environ={"SYMBL_SERVER_MAX_UPLOAD_BYTES": text}).max_upload_bytes == size
+
+
+def test_lists_of_numbers_are_read() -> None:
+    """From a text with commas and from a list; anything else is refused with its place."""
+    assert configuration._several(float, "1, 2.5", "X") == (1.0, 2.5)
+    assert configuration._several(float, [1, 2.5], "X") == (1, 2.5)
+    for wrong in ("1;2", ["1"], 5):
+        with pytest.raises(ConfigurationError, match=r"^X has to be .*numbers"):
+            configuration._several(float, wrong, "X")
 
 
 @pytest.mark.parametrize("pair", ["port", "=5", "prt=5"])
