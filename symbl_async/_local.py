@@ -40,6 +40,8 @@ class LocalServer:
         from .server import Server, ServerSettings
 
         async with Server(self._settings or ServerSettings()) as server:
+            if not server.app_id:
+                raise ConfigurationError("an embedded server needs an application of its own: leave own_app as True")
             self.server = server
             try:
                 yield Target(server.url, Credentials(server.app_id, Secret(server.app_secret)))

@@ -21,6 +21,7 @@ from support import APP_ID, SECRET, client_of, media, until
 from symbl_async import __version__
 from symbl_async._journal.store import read_rows
 from symbl_async.cli import interruption
+from symbl_async.cli.app import run_command
 from symbl_async.testing import Fault, TestServer, serve
 
 MEDIA = Path(__file__).parent.parent / "examples" / "media"
@@ -378,3 +379,95 @@ async def test_serve_points_a_client_here_and_stops_on_a_signal(tmp_path: Path) 
         process.send_signal(signal.SIGTERM)
         with anyio.fail_after(30):
             assert await process.wait() == 0
+
+
+def test_apps_are_added_listed_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The pair is printed once, by add; list and the data folder do not have the secret."""
+    data = str(tmp_path / "data")
+    assert run_command(["apps", "add", "--data", data, "--id", "a b", "--job-limit", "5"]) == 0
+    exported = dict(line.removeprefix("export ").split("=", 1) for line in capsys.readouterr().out.splitlines())
+    assert exported["SYMBL_APP_ID"] == "'a b'"
+    assert run_command(["apps", "list", "--data", data]) == 0
+    printed = capsys.readouterr().out
+    (listed,) = [json.loads(line) for line in printed.splitlines()]
+    assert (listed["app_id"], listed["job_limit"], listed["revoked"]) == ("a b", 5, False)
+    assert exported["SYMBL_APP_SECRET"] not in printed
+    assert all(exported["SYMBL_APP_SECRET"].encode() not in file.read_bytes() for file in (tmp_path / "data").iterdir())
+    assert run_command(["apps", "revoke", "a b", "--data", data]) == 0
+    assert run_command(["apps", "revoke", "b", "--data", data]) == 2
+    assert "there is no application b" in capsys.readouterr().err
+    assert run_command(["apps", "list", "--data", str(tmp_path / "absent")]) == 2
+
+
+async def test_served_applications_are_those_of_the_folder(tmp_path: Path) -> None:
+    """With a settings file, a variable and added applications: no pair is made up, JSON lines go to stderr."""
+    data = tmp_path / "data"
+    _, stdout, _ = await run(None, "apps", "add", "--data", str(data))
+    exported = dict(line.removeprefix("export ").split("=", 1) for line in stdout.splitlines())
+    (tmp_path / "server.toml").write_text("data_dir = 'data'\nport = 0\naccess_log = true\n", "utf-8")
+    command = [sys.executable, "-m", "symbl_async", "serve", "--config", str(tmp_path / "server.toml")]
+    env = environment(None) | {"SYMBL_SERVER_LOG_FORMAT": "json"}
+    async with await anyio.open_process(command, env=env) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with anyio.fail_after(60):
+            printed = await process.stdout.receive()
+            assert printed.startswith(b"export SYMBL_BASE_URL=http://127.0.0.1:")
+            assert printed.count(b"\n") == 1
+            env = environment(None) | exported | {"SYMBL_BASE_URL": printed.decode().strip().partition("=")[2]}
+            done = await anyio.run_process([sys.executable, "-m", "symbl_async", "doctor"], env=env, check=False)
+            assert b"ok\tserver\treached" in done.stdout
+            assert exported["SYMBL_APP_SECRET"].encode() not in done.stdout + done.stderr
+            process.send_signal(signal.SIGTERM)
+            said = b"".join([part async for part in process.stderr]).decode()
+            assert await process.wait() == 0
+    records = [json.loads(line) for line in said.splitlines()]
+    assert [record["operation"] for record in records if "operation" in record] == [
+        "generate_token",
+        "listConversations",
+    ]
+    assert exported["SYMBL_APP_SECRET"] not in said
+
+
+async def test_doctor_tells_what_is_wrong_and_shows_no_secret(tmp_path: Path) -> None:
+    """Each line has a state, a subject and a sentence; one that is bad makes the exit status 1."""
+    env = environment(None) | {
+        "SYMBL_BASE_URL": "http://user:canary@127.0.0.1:1/?canary",
+        "SYMBL_APP_ID": "me",
+        "SYMBL_APP_SECRET": "canary",
+        "SYMBL_ACCESS_TOKEN": "canary",
+        "SYMBL_SERVER_METRICS_TOKEN_FILE": str(tmp_path / "absent"),
+        "SYMBL_SERVER_JOB_LIMT": "2",
+    }
+    done = await anyio.run_process([sys.executable, "-m", "symbl_async", "doctor"], env=env, check=False)
+    lines = [line.split("\t") for line in done.stdout.decode().splitlines()]
+    assert done.returncode == 1
+    assert all(len(line) == 3 and line[0] in ("ok", "off", "bad") for line in lines)
+    found = {what: (state, said) for state, what, said in lines}
+    assert found["SYMBL_APP_SECRET"] == ("ok", "set, not shown")
+    assert found["SYMBL_SERVER_METRICS_TOKEN_FILE"][0] == "bad"
+    assert "job_limt" in found["server settings"][1]
+    assert found["server"][0] == "bad"
+    assert b"canary" not in done.stdout + done.stderr
+    status, stdout, _ = await run(None, "doctor")
+    assert status == 0
+    assert "off\tserver\tnone is named" in stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--host", "0.0.0.0"], "tls_cert"),  # noqa: S104
+        (["--job-limit", "0"], "job_limit"),
+        (["--set", "prt=1"], "did you mean port"),
+        (["--tls-cert", "absent.pem", "--tls-key", "absent.pem"], "absent.pem cannot be read"),
+        (["--config", "absent.toml"], "absent.toml cannot be read"),
+    ],
+)
+def test_impossible_settings_exit_with_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One sentence on stderr, and no server."""
+    assert run_command(["serve", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert said in printed.err
+    assert printed.err.count("\n") == 1

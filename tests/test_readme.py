@@ -78,5 +78,5 @@ def test_every_parameter_that_is_not_honoured_is_listed() -> None:
 def test_documented_commands_exist() -> None:
     """Each command of the table is one of the program."""
     text = run_python("-m", "symbl_async", "--help")
-    for command in ("process", "serve", "submit", "append", "status", "wait", "show"):
+    for command in ("process", "serve", "submit", "append", "status", "wait", "show", "apps", "doctor"):
         assert command in text

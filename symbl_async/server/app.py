@@ -22,13 +22,14 @@ from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
 from .capabilities import media_refusal
 from .changes import JobChanges
+from .connections import Connections, Site, most_connections
 from .conversations import Conversations
 from .database import Database
 from .fetch import Fetcher
 from .findings import Findings
 from .guard import AddressGuard
 from .limits import JobLimits
-from .middleware import answer_errors, check_host, log_access
+from .middleware import answer_errors, check_host, limit_time, observe
 from .outbox import Outbox
 from .people import People
 from .queue import JobQueue
@@ -36,16 +37,17 @@ from .recordings import Recordings
 from .retention import Retention
 from .routes import add_routes
 from .services import SERVICES, Services
-from .settings import ServerSettings
+from .settings import ServerSettings, is_wildcard
 from .spool import Spool
 from .store import Store
 from .subjects import Subjects
 from .summaries import Summaries
+from .tls import tls_context
 from .trackers import Trackers
 from .webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from .executor import Executor
+    from .executor import Executor, WorkerPool
 
 try:
     import fcntl
@@ -54,7 +56,6 @@ except ImportError:  # pragma: no cover - no such locks on this platform
 
 # File calls carry vocabularies, trackers and entities in the query.
 _MAX_LINE = 1024 * 1024
-_KEEPALIVE = 15.0
 # After an early answer: long enough for the peer to read it, short enough for an endless body.
 _LINGERING = 2.0
 
@@ -62,8 +63,8 @@ _LINGERING = 2.0
 class Server:
     """A running service: an async context manager.
 
-    It works in any event loop and thread, and binds a loopback address only. ``aclose`` may be called from any task of
-    its loop, more than once, also while the context is still open.
+    It works in any event loop and thread, and binds a loopback address unless told otherwise. ``aclose`` may be called
+    from any task of its loop, more than once, also while the context is still open.
 
     Args:
         settings: How to run; the default is a temporary server on a free port.
@@ -100,6 +101,7 @@ class Server:
         self._url = ""
         self._credentials = ("", "")
         self._data_dir: Path | None = None
+        self._app: web.Application | None = None
 
     def __repr__(self) -> str:
         return f"<Server {self._url or 'not started'}>"
@@ -111,12 +113,12 @@ class Server:
 
     @property
     def app_id(self) -> str:
-        """Application id of the account."""
+        """Application id of the account; empty where all accounts were added to the data folder."""
         return self._credentials[0]
 
     @property
     def app_secret(self) -> str:
-        """Its secret."""
+        """Its secret; empty like the id."""
         return self._credentials[1]
 
     @property
@@ -182,12 +184,13 @@ class Server:
         outbox = Outbox(database)
         store = Store(database, outbox=outbox)
         accounts = Accounts(database, token_lifetime=settings.token_lifetime, legacy_api_key=settings.legacy_api_key)
-        self._credentials = await accounts.open(settings.app_id, settings.app_secret)
+        self._credentials = await accounts.open(settings.app_id, settings.app_secret, own=settings.own_app)
         spool = Spool(
             self._data_dir / "spool",
             kept=self._data_dir / "media",
             max_bytes=settings.max_upload_bytes,
             min_free_bytes=settings.min_free_bytes,
+            max_total_bytes=settings.max_spool_bytes,
         )
         await spool.open(await store.media_in_use(), await store.media_left() if settings.keep_media else None)
         await store.forget_media()
@@ -197,15 +200,17 @@ class Server:
             guard,
             timeout=settings.fetch_timeout,
             stall_timeout=settings.stall_timeout,
+            min_rate=settings.min_upload_rate,
         )
-        limits = JobLimits(settings.job_limit)
+        limits = JobLimits(settings.job_limit, accounts.job_limits)
         changes = JobChanges()
         workers = settings.workers or _processors()
         refusal = self._refuse_media
         executor = self._executor
+        pool: WorkerPool | None = None
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
-            executor = await stack.enter_async_context(_worker_pool(settings, workers))
+            executor = pool = await stack.enter_async_context(_worker_pool(settings, workers))
         queue = JobQueue(
             store,
             executor,
@@ -223,6 +228,16 @@ class Server:
         await stack.enter_async_context(_beside(queue.run))
         # After the last request, before anything of the above is cancelled.
         stack.push_async_callback(self._drain, queue, webhooks)
+        if settings.data_dir is not None:
+            # Nobody else knows a temporary folder.
+            await stack.enter_async_context(_beside(accounts.follow))
+        connections = Connections(
+            limit=most_connections(settings.max_connections),
+            header_timeout=settings.header_timeout,
+            keepalive_timeout=settings.keepalive_timeout,
+            stall_timeout=settings.stall_timeout,
+            min_rate=settings.min_upload_rate,
+        )
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -238,8 +253,13 @@ class Server:
             queue=queue,
             changes=changes,
             media_refusal=refusal,
+            # Whoever waits holds a connection, and some have to be left for other things.
+            connections=connections.__len__,
+            workers_alive=lambda: pool is None or pool.alive,
+            max_waiting=connections.limit // 2,
         )
-        await self._listen(stack, build_app(services, self._middlewares))
+        self._app = build_app(services, self._middlewares, track=connections.track)
+        await self._listen(stack, self._app, connections)
         return services
 
     async def _drain(self, queue: JobQueue, webhooks: Webhooks) -> None:
@@ -250,35 +270,62 @@ class Server:
                 await queue.drain()
         await webhooks.drain(max(grace.deadline - anyio.current_time(), 0))
 
-    async def _listen(self, stack: AsyncExitStack, app: web.Application) -> None:
-        runner = web.AppRunner(
-            app,
+    async def _listen(self, stack: AsyncExitStack, app: web.Application, connections: Connections) -> None:
+        settings = self.settings
+        tls = None
+        if settings.tls_cert is not None and settings.tls_key is not None:
+            tls = await anyio.to_thread.run_sync(tls_context, settings.tls_cert, settings.tls_key)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.shutdown_timeout)
+        await runner.setup()
+        # After the requests have had their time.
+        stack.callback(connections.end)
+        stack.push_async_callback(_shielded_cleanup, runner)
+        if runner.server is None:  # pragma: no cover - set up in the line before the last
+            raise ClientStateError("The server could not be set up.")
+        connections.attach(
+            runner.server,
             access_log=None,
             max_line_size=_MAX_LINE,
-            keepalive_timeout=_KEEPALIVE,
+            keepalive_timeout=settings.keepalive_timeout,
             lingering_time=_LINGERING,
-            shutdown_timeout=self.settings.shutdown_timeout,
         )
-        await runner.setup()
-        stack.push_async_callback(_shielded_cleanup, runner)
         # By address: the name may stand for two of them, which would get two ports.
-        host = "127.0.0.1" if self.settings.host == "localhost" else self.settings.host
+        host = "127.0.0.1" if settings.host == "localhost" else settings.host
+        site = Site(runner, connections.make, host, settings.port, tls=tls, handshake_timeout=settings.header_timeout)
         try:
-            await web.TCPSite(runner, host, self.settings.port).start()
+            await site.start()
         except OSError as exc:
             raise ConfigurationError(
-                f"Cannot listen on {host}:{self.settings.port}: {os.strerror(exc.errno) if exc.errno else exc}; choose "
+                f"Cannot listen on {host}:{settings.port}: {os.strerror(exc.errno) if exc.errno else exc}; choose "
                 "another port, or 0 for a free one."
             ) from None
-        port = runner.addresses[0][1]
-        self._url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        await stack.enter_async_context(_beside(connections.run))
+        self._url = _url(settings, host, runner.addresses[0][1])
 
 
-def build_app(services: Services, middlewares: Sequence[Middleware] = ()) -> web.Application:
+def _url(settings: ServerSettings, host: str, port: int) -> str:
+    """Where clients of this machine find the server; with TLS under a name that its certificate should have."""
+    if settings.tls_cert is not None and settings.public_hosts:
+        host = settings.public_hosts[0]
+    elif is_wildcard(host):
+        host = "::1" if ":" in host else "127.0.0.1"
+    scheme = "http" if settings.tls_cert is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def build_app(
+    services: Services, middlewares: Sequence[Middleware] = (), *, track: Middleware | None = None
+) -> web.Application:
     """The aiohttp application of a server whose parts are running."""
-    chain: list[Middleware] = [answer_errors, check_host(services.settings.host), *middlewares]
-    if services.settings.access_log:
-        chain.insert(0, log_access)
+    settings = services.settings
+    chain: list[Middleware] = [] if track is None else [track]
+    chain += [
+        observe(services.metrics, log=settings.access_log),
+        answer_errors,
+        check_host((settings.host, *settings.public_hosts)),
+        limit_time(settings.request_timeout),
+        *middlewares,
+    ]
     app = web.Application(middlewares=chain)
     app[SERVICES] = services
     add_routes(app)
@@ -310,7 +357,7 @@ def _processors() -> int:
 
 
 @asynccontextmanager
-async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[Executor]:
+async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[WorkerPool]:
     # Only here: a server with an executor of its own needs no worker processes.
     from .executor import WorkerPool
 

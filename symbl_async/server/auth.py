@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import math
 import os
 import secrets
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import sqlalchemy as sa
 from attrs import frozen
 
+from .attempts import Attempts
 from .database import Database
 from .instants import now_ms, to_ms
 from .problems import Problem
-from .schema import apps, tokens
+from .schema import app_limits, apps, tokens
+
+logger = logging.getLogger("symbl_async.server")
 
 _SALT_BYTES = 16
 # 16 MiB and about 50 ms a try.
@@ -33,6 +37,8 @@ _TRIES_AT_ONCE = 2
 _TOKENS_PER_APP = 32
 # What is left of a token must be worth having.
 _RENEW_BELOW = 60.0
+# Between looks at what `symbl-async apps` has changed.
+_FOLLOW_SECONDS = 2.0
 
 
 @frozen
@@ -58,11 +64,27 @@ class _Known:
 
 
 async def _is_secret(row: sa.Row[Any], secret: str) -> bool:
-    found = await anyio.to_thread.run_sync(_hash_secret, secret, row.salt)
+    found = await anyio.to_thread.run_sync(hash_secret, secret, row.salt)
     return hmac.compare_digest(found, row.secret_hash)
 
 
-def _hash_secret(secret: str, salt: bytes) -> bytes:
+def new_salt() -> bytes:
+    """A salt for :func:`hash_secret`."""
+    return os.urandom(_SALT_BYTES)
+
+
+def new_secret() -> str:
+    """A secret that nobody guesses."""
+    return secrets.token_urlsafe(32)
+
+
+def new_app_id() -> str:
+    """A random application id."""
+    return secrets.token_hex(16)
+
+
+def hash_secret(secret: str, salt: bytes) -> bytes:
+    """What is kept of a secret; takes about 50 ms."""
     return hashlib.scrypt(secret.encode(), salt=salt, n=_SCRYPT_COST, r=8, p=1)
 
 
@@ -80,6 +102,9 @@ class Accounts:
         legacy_api_key: Whether ``x-api-key`` is read.
         monotonic: The clock of lifetimes, in seconds. The calendar ends them too, so that neither a clock put back nor
             a restart prolongs one.
+
+    Attributes:
+        job_limits: Unfinished jobs of those applications that have a limit of their own; kept up to date.
     """
 
     def __init__(
@@ -98,30 +123,39 @@ class Accounts:
         self._issuing = anyio.Lock()
         self._issued: dict[str, _Issued] = {}
         self._known: dict[bytes, _Known] = {}
+        self._attempts = Attempts(monotonic)
+        self.job_limits: dict[str, int] = {}
 
-    async def open(self, app_id: str | None, app_secret: str | None) -> tuple[str, str]:
+    async def open(self, app_id: str | None, app_secret: str | None, *, own: bool = True) -> tuple[str, str]:
         """Make sure that there is an account, and load the tokens still valid.
 
         Args:
             app_id: The application; ``None`` is the one made up earlier in this data folder, or a new one.
             app_secret: Its secret; ``None`` is a random one. Either replaces the secret known so far.
+            own: Make an application up although others have been added.
 
         Returns:
-            Application id and secret.
+            Application id and secret; both empty when neither was given and none had to be made up.
         """
+        given = app_id is not None or app_secret is not None
+        if not (given or own) and await self._has_added():
+            await self._load(now_ms())
+            return "", ""
         generated = app_id is None
-        secret = app_secret or secrets.token_urlsafe(32)
-        salt = os.urandom(_SALT_BYTES)
-        secret_hash = await anyio.to_thread.run_sync(_hash_secret, secret, salt)
+        secret = app_secret or new_secret()
+        salt = new_salt()
+        secret_hash = await anyio.to_thread.run_sync(hash_secret, secret, salt)
         now = now_ms()
         async with self._database.write() as connection:
             if app_id is None:
                 row = (
                     await connection.execute(
-                        sa.select(apps.c.app_id).where(apps.c.generated.is_(True)).order_by(apps.c.created_at)
+                        sa.select(apps.c.app_id)
+                        .where(apps.c.generated.is_(True), apps.c.secret_hash != b"")
+                        .order_by(apps.c.created_at)
                     )
                 ).first()
-                app_id = secrets.token_hex(16) if row is None else row.app_id
+                app_id = new_app_id() if row is None else row.app_id
             old = (await connection.execute(sa.select(apps).where(apps.c.app_id == app_id))).first()
             changed = await connection.execute(
                 apps.update().where(apps.c.app_id == app_id).values(salt=salt, secret_hash=secret_hash)
@@ -132,25 +166,65 @@ class Accounts:
                         app_id=app_id, salt=salt, secret_hash=secret_hash, generated=generated, created_at=now
                     )
                 )
-            await connection.execute(tokens.delete().where(tokens.c.expires_at <= now))
             if app_secret is not None and old is not None and not await _is_secret(old, app_secret):
                 # A secret is changed to shut somebody out, and who has a token is not out yet.
                 await connection.execute(tokens.delete().where(tokens.c.app_id == app_id))
+        await self._load(now)
+        return app_id, secret
+
+    async def _has_added(self) -> bool:
+        query = sa.select(apps.c.app_id).where(apps.c.generated.is_(False), apps.c.secret_hash != b"").limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first() is not None
+
+    async def _load(self, now: int) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(tokens.delete().where(tokens.c.expires_at <= now))
             rows = (await connection.execute(sa.select(tokens))).all()
         started = self._monotonic()
         for row in rows:
             left = min((row.expires_at - now) / 1000, self._lifetime)
             self._known[row.token_hash] = _Known(row.app_id, started + left, row.expires_at)
-        return app_id, secret
+        await self.refresh()
 
-    async def grant(self, app_id: str, app_secret: str) -> Grant:
+    async def follow(self) -> NoReturn:
+        """Keep up with what another process changes in the data folder, until cancelled."""
+        while True:
+            await anyio.sleep(_FOLLOW_SECONDS)
+            try:
+                await self.refresh()
+            except (sa.exc.SQLAlchemyError, OSError):
+                logger.exception("the applications of the data folder could not be looked at; trying again")
+
+    async def refresh(self) -> None:
+        """Look once: tokens that are gone end, and limits take effect."""
+        # One that is issued meanwhile must not be taken for one that is gone.
+        async with self._issuing, self._database.read() as connection:
+            valid = set((await connection.execute(sa.select(tokens.c.token_hash))).scalars())
+            limits = (await connection.execute(sa.select(app_limits))).all()
+        for digest in [digest for digest in self._known if digest not in valid]:
+            del self._known[digest]
+        self.job_limits.clear()
+        self.job_limits.update((row.app_id, row.job_limit) for row in limits)
+
+    async def grant(self, app_id: str, app_secret: str, *, source: str = "") -> Grant:
         """Exchange credentials for a token: the one already issued while it is good for a minute or more.
 
+        Args:
+            app_id: The application.
+            app_secret: Its secret.
+            source: The address that asks.
+
         Raises:
-            Problem: 401, and it takes as long for an unknown application as for a wrong secret.
+            Problem: 401, and it takes as long for an unknown application as for a wrong secret; 429 after too many.
         """
-        if not await self._check_secret(app_id, app_secret):
-            raise Problem(401, "Unknown application id or wrong secret.")
+        # Before anything that takes time, and again when it is this one's turn: those ahead of it may have failed.
+        self._refuse_guessing(source, app_id)
+        async with self._tries:
+            self._refuse_guessing(source, app_id)
+            if not await self._check_secret(app_id, app_secret):
+                self._attempts.failed(source, app_id)
+                raise _wrong_pair()
         async with self._issuing:
             issued = self._issued.get(app_id)
             now = self._monotonic()
@@ -168,8 +242,17 @@ class Accounts:
                 await connection.execute(sa.select(apps.c.salt, apps.c.secret_hash).where(apps.c.app_id == app_id))
             ).one_or_none()
         salt, expected = (b"\0" * _SALT_BYTES, b"") if row is None else (row.salt, row.secret_hash)
-        found = await anyio.to_thread.run_sync(_hash_secret, app_secret, salt, limiter=self._tries)
+        found = await anyio.to_thread.run_sync(hash_secret, app_secret, salt)
         return hmac.compare_digest(found, expected)
+
+    def _refuse_guessing(self, source: str, app_id: str) -> None:
+        delay = self._attempts.delay(source, app_id)
+        if delay > 0:
+            raise Problem(
+                429,
+                "Too many wrong secrets; try again later.",
+                headers={"Retry-After": str(math.ceil(delay))},
+            )
 
     async def _issue(self, app_id: str) -> _Issued:
         token = secrets.token_urlsafe(32)
@@ -177,6 +260,10 @@ class Accounts:
         expires = self._monotonic() + self._lifetime
         expires_at = now_ms() + to_ms(self._lifetime)
         async with self._database.write() as connection:
+            active = sa.select(apps.c.app_id).where(apps.c.app_id == app_id, apps.c.secret_hash != b"")
+            if (await connection.execute(active)).first() is None:
+                # Revoked since its secret was looked at.
+                raise _wrong_pair()
             await connection.execute(tokens.insert().values(token_hash=digest, app_id=app_id, expires_at=expires_at))
             surplus = (
                 await connection.execute(
@@ -222,6 +309,10 @@ class Accounts:
             del self._known[digest]
             raise _unauthorized("The access token has expired; get a new one from POST /oauth2/token:generate.")
         return known.account
+
+
+def _wrong_pair() -> Problem:
+    return Problem(401, "Unknown application id or wrong secret.")
 
 
 def _unauthorized(message: str) -> Problem:

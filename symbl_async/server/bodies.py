@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn
 
 import aiohttp
@@ -21,16 +22,30 @@ class BodyCutError(Exception):
     """The peer went away before its body was complete; nobody is left to read an answer."""
 
 
-async def read_chunks(request: web.Request, *, stall_timeout: float) -> AsyncIterator[bytes]:
+async def read_chunks(
+    request: web.Request,
+    *,
+    stall_timeout: float,
+    min_rate: float = 0.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[bytes]:
     """Yield the body of *request* as it arrives.
+
+    Args:
+        request: The request.
+        stall_timeout: Seconds of waiting after which something has to have arrived.
+        min_rate: Bytes a second of waiting, over that time; what the disk takes is not the peer's fault.
+        clock: In seconds.
 
     Raises:
         BodyCutError: The connection ended first, or the framing is broken.
-        Problem: 408 when nothing arrives for *stall_timeout* seconds.
+        Problem: 408 when nothing arrives for *stall_timeout* seconds, or too little.
     """
     await _send_continue(request)
     content = request.content
+    waited, arrived = 0.0, 0
     while True:
+        started = clock()
         try:
             with anyio.fail_after(stall_timeout):
                 chunk = await content.readany()
@@ -44,6 +59,14 @@ async def read_chunks(request: web.Request, *, stall_timeout: float) -> AsyncIte
             if content.at_eof():
                 return
             continue
+        waited += clock() - started
+        arrived += len(chunk)
+        if waited >= stall_timeout:
+            if arrived < min_rate * waited:
+                raise Problem(
+                    408, f"The body arrived at less than {min_rate:g} bytes a second; send it on a faster connection."
+                )
+            waited, arrived = 0.0, 0
         yield chunk
 
 
@@ -105,8 +128,20 @@ async def decode_body(raw: bytes) -> dict[str, Any]:
     return decode_object(raw)
 
 
+def require_length(request: web.Request) -> None:
+    """Refuse a request that does not say where its body ends."""
+    if request.content_length is None and not is_chunked(request):
+        raise Problem(411, "This server needs a Content-Length header.")
+
+
+def is_chunked(request: web.Request) -> bool:
+    """Whether the body of *request* comes in chunks."""
+    return "chunked" in request.headers.get("Transfer-Encoding", "").lower()
+
+
 def require_json(request: web.Request) -> None:
-    """Refuse a request whose Content-Type is not JSON in UTF-8."""
+    """Refuse a request without a body, and one whose Content-Type is not JSON in UTF-8."""
+    require_length(request)
     refuse_encoding(request)
     declared = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if declared != "application/json":

@@ -135,6 +135,12 @@ class WorkerPool:
         self._busy: set[_Worker] = set()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._open = False
+        self._startable = True
+
+    @property
+    def alive(self) -> bool:
+        """Whether there are workers, or could be: the last start did not fail."""
+        return self._open and self._startable
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
@@ -203,6 +209,7 @@ class WorkerPool:
     async def _start(self) -> _Worker:
         if self._tasks is None or not self._open:
             raise EngineError("the server is closing")
+        self._startable = False
         ours, theirs = socket.socketpair()
         try:
             ours.setblocking(False)
@@ -220,6 +227,7 @@ class WorkerPool:
             raise
         finally:
             theirs.close()
+        self._startable = True
         worker = _Worker(process, ours)
         self._tasks.start_soon(_log, process)
         return worker

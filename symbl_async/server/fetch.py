@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,10 +28,24 @@ class Fetcher:
         guard: Decides about addresses.
         timeout: Seconds for a whole fetch.
         stall_timeout: Seconds without a byte after which it is given up.
+        min_rate: Bytes a second to be reached over that time; whoever drips keeps others from being fetched.
+        clock: In seconds.
     """
 
-    def __init__(self, spool: Spool, guard: AddressGuard, *, timeout: float, stall_timeout: float) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        guard: AddressGuard,
+        *,
+        timeout: float,
+        stall_timeout: float,
+        min_rate: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._spool = spool
+        self._stall_timeout = stall_timeout
+        self._min_rate = min_rate
+        self._clock = clock
         self._guard = guard
         self._timeout = aiohttp.ClientTimeout(
             total=timeout, connect=_CONNECT_TIMEOUT, sock_connect=_CONNECT_TIMEOUT, sock_read=stall_timeout
@@ -78,7 +93,7 @@ class Fetcher:
             if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):
                 raise EngineError(f"{host} sends the recording compressed, which is not supported.")
             try:
-                return await self._spool.receive(_chunks(response), declared=response.content_length)
+                return await self._spool.receive(self._chunks(response), declared=response.content_length)
             except TooLargeError:
                 raise EngineError(
                     f"The recording is larger than the {self._spool.max_bytes} bytes that this server allows."
@@ -88,15 +103,25 @@ class Fetcher:
             except SpoolFullError:
                 raise EngineError("The server has no disk space left; submit the recording again later.") from None
 
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    async for chunk in response.content.iter_any():
-        await anyio.lowlevel.checkpoint()
-        yield chunk
+    async def _chunks(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        waited, arrived = 0.0, 0
+        while True:
+            started = self._clock()
+            chunk = await response.content.readany()
+            if not chunk:
+                return
+            waited += self._clock() - started
+            arrived += len(chunk)
+            if waited >= self._stall_timeout:
+                if arrived < self._min_rate * waited:
+                    raise TimeoutError
+                waited, arrived = 0.0, 0
+            await anyio.lowlevel.checkpoint()
+            yield chunk
 
 
 def _refused(host: str) -> EngineError:
     return EngineError(
-        f"{host} is a private or otherwise special address, which this server does not reach for URL jobs; upload the "
-        "file, or let whoever runs the server allow the host (allow_url_hosts)."
+        f"{host} is a private or otherwise special address or port, which this server does not reach for URL jobs; "
+        "upload the file, or let whoever runs the server allow the host (allow_url_hosts)."
     )

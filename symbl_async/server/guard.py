@@ -19,6 +19,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
 _6TO4 = ipaddress.IPv6Network("2002::/16")
+# Reserved, but global in some versions of the standard library: protocol assignments, relays of 6to4, documentation.
+_RESERVED = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "2001::/23", "3fff::/20")))
+# All that is handed out; what lies outside, such as ::127.0.0.1, is nobody's even where the library says global.
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+
+# Below 1024, recordings are served on these; on the others are services that might take a request for something else.
+_WEB_PORTS = (80, 443)
+_FIRST_FREE_PORT = 1024
 
 
 class AddressRefusedError(OSError):
@@ -42,8 +50,8 @@ class AddressGuard:
             else:
                 self._networks.append(network)
 
-    def permits(self, host: str, address: str) -> bool:
-        """Tell whether *address*, found under the name *host*, may be reached."""
+    def permits(self, host: str, address: str, port: int = 443) -> bool:
+        """Tell whether *port* of *address*, found under the name *host*, may be reached."""
         try:
             found = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
@@ -53,8 +61,11 @@ class AddressGuard:
             return False
         if host.lower().rstrip(".") in self._names or any(found in network for network in self._networks):
             return True
-        site_local = isinstance(found, ipaddress.IPv6Address) and found.is_site_local
-        return inner is None and found.is_global and not found.is_multicast and not site_local
+        if port not in _WEB_PORTS and port < _FIRST_FREE_PORT:
+            return False
+        if isinstance(found, ipaddress.IPv6Address) and (inner is not None or found not in _UNICAST):
+            return False
+        return found.is_global and not found.is_multicast and not any(found in network for network in _RESERVED)
 
 
 class GuardedSockets:
@@ -72,9 +83,9 @@ class GuardedSockets:
     def __call__(self, info: tuple[Any, ...]) -> socket.socket:
         """Make the socket for an entry of ``getaddrinfo``, or raise :class:`AddressRefusedError`."""
         family, kind, protocol, _, address = info
-        if not self._guard.permits(self._host, address[0]):
+        if not self._guard.permits(self._host, address[0], address[1]):
             self.refused = True
-            raise AddressRefusedError(f"{address[0]} may not be reached")
+            raise AddressRefusedError(f"{address[0]} port {address[1]} may not be reached")
         return socket.socket(family, kind, protocol)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -39,10 +39,15 @@ class JobLimits:
 
     The place is taken before the body of a submission is read: a hundred uploads that start together must not all
     find the last free one.
+
+    Args:
+        limit: Of every account that has none of its own.
+        own: The limits of those that have; it may change.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, own: Mapping[str, int] | None = None) -> None:
         self._limit = limit
+        self._own = {} if own is None else own
         self._unfinished: Counter[str] = Counter()
         self._shared: dict[tuple[str, str], Reservation] = {}
 
@@ -63,8 +68,9 @@ class JobLimits:
         """
         reservation = None if key is None else self._shared.get((account, key))
         if reservation is None:
-            if self._unfinished[account] >= self._limit:
-                raise JobLimitError(self._limit)
+            limit = self._own.get(account, self._limit)
+            if self._unfinished[account] >= limit:
+                raise JobLimitError(limit)
             self._unfinished[account] += 1
             reservation = Reservation()
             if key is not None:

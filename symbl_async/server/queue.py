@@ -93,6 +93,11 @@ class JobQueue:
         self._draining = False
         self._lane_ended = anyio.Event()
 
+    @property
+    def running(self) -> bool:
+        """Whether jobs are worked off."""
+        return self._tasks is not None and not self._tasks.cancel_scope.cancel_called
+
     async def recover(self) -> None:
         """Take up what an earlier run of the server left: running jobs run again."""
         unfinished = await self._store.recover()

@@ -13,10 +13,19 @@ apps = sa.Table(
     metadata,
     sa.Column("app_id", sa.Text, primary_key=True),
     sa.Column("salt", sa.LargeBinary, nullable=False),
+    # Empty when the application has been revoked: no secret has that hash.
     sa.Column("secret_hash", sa.LargeBinary, nullable=False),
     # Made up by the server, so that a restart without credentials finds the same account again.
     sa.Column("generated", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+# Of those applications whose limit is not the server's. A table of its own: older files get it without a migration.
+app_limits = sa.Table(
+    "app_limits",
+    metadata,
+    sa.Column("app_id", sa.ForeignKey("apps.app_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("job_limit", sa.Integer, nullable=False),
 )
 
 tokens = sa.Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import secrets
 import shutil
@@ -60,6 +61,7 @@ class Spool:
         max_bytes: Largest recording.
         min_free_bytes: Space to leave free on the disk.
         free: Tells how much is free where a path lies.
+        max_total_bytes: Most that all recordings in *folder* may take together.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Spool:
         kept: Path | None,
         max_bytes: int,
         min_free_bytes: int,
+        max_total_bytes: int | None = None,
         free: Callable[[Path], int] | None = None,
     ) -> None:
         self._free = free or _free_bytes
@@ -76,6 +79,10 @@ class Spool:
         self._kept = kept
         self._max_bytes = max_bytes
         self._min_free_bytes = min_free_bytes
+        self._max_total_bytes = math.inf if max_total_bytes is None else max_total_bytes
+        # Changed on the loop only. Recordings that are on their way count with what has arrived.
+        self._sizes: dict[str, int] = {}
+        self._total_bytes = 0
         # Its own threads: a slow disk must not keep others waiting, nor they it.
         self._threads = anyio.CapacityLimiter(_WRITES_AT_ONCE)
 
@@ -98,7 +105,14 @@ class Spool:
         for entry in self._folder.iterdir():
             if entry.suffix in (_PARTIAL, _RECORDING) and entry.name not in in_use:
                 self._discard(entry.name, keep.get(entry.name))
+            elif entry.suffix == _RECORDING:
+                self._note(entry.name, entry.stat().st_size)
         crash_point("spool_swept")
+
+    def _note(self, name: str, size: int) -> None:
+        self._total_bytes += size - self._sizes.pop(name, 0)
+        if size:
+            self._sizes[name] = size
 
     def path(self, name: str) -> Path:
         """Where the recording *name* lies."""
@@ -127,6 +141,8 @@ class Spool:
         """
         if declared is not None and declared > self._max_bytes:
             raise TooLargeError
+        if self._total_bytes + (declared or 0) > self._max_total_bytes:
+            raise SpoolFullError
         await self._run(self._require_space, declared or 0)
         name = secrets.token_hex(16)
         partial = self._folder / (name + _PARTIAL)
@@ -135,12 +151,13 @@ class Spool:
             file = await self._run(_create, partial)
             try:
                 crash_point("upload_begun")
-                size = await self._copy(chunks, file, check, tap)
+                size = await self._copy(chunks, file, final.name, check, tap)
                 await self._run(_seal, file, partial, final)
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._run(file.close)
         except BaseException as exc:
+            self._note(final.name, 0)
             with anyio.CancelScope(shield=True):
                 await self._run(_remove, partial, final)
             if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -152,6 +169,7 @@ class Spool:
         self,
         chunks: AsyncIterable[bytes],
         file: BinaryIO,
+        name: str,
         check: Callable[[bytes], None] | None,
         tap: Callable[[bytearray], None] | None,
     ) -> int:
@@ -162,6 +180,9 @@ class Spool:
             size += len(chunk)
             if size > self._max_bytes:
                 raise TooLargeError
+            self._note(name, size)
+            if self._total_bytes > self._max_total_bytes:
+                raise SpoolFullError
             block += chunk
             if unchecked is not None and len(block) >= HEAD_BYTES:
                 unchecked(bytes(block[:HEAD_BYTES]))
@@ -197,9 +218,18 @@ class Spool:
         if self._free(self._folder) - size < self._min_free_bytes:
             raise SpoolFullError
 
+    async def has_space(self) -> bool:
+        """Tell whether the disk has more than what has to be left free."""
+        return await self.free_bytes() > self._min_free_bytes
+
+    async def free_bytes(self) -> int:
+        """Space on the disk."""
+        return await self._run(self._free, self._folder)
+
     async def discard(self, name: str, *, keep_as: str | None = None) -> None:
         """Remove a recording, or put it aside under *keep_as* where recordings are kept."""
         await self._run(self._discard, name, keep_as)
+        self._note(name, 0)
 
     def _discard(self, name: str, keep_as: str | None) -> None:
         path = self._folder / name

@@ -131,6 +131,18 @@ class Store:
             ).one_or_none()
         return None if row is None else JobState(row.id, row.status, row.reason)
 
+    async def ping(self) -> None:
+        """Ask the database something."""
+        async with self._database.read() as connection:
+            await connection.execute(sa.select(jobs.c.seq).limit(1))
+
+    async def count_jobs(self) -> dict[str, int]:
+        """How many jobs there are of each status."""
+        async with self._database.read() as connection:
+            number = sa.func.count().label("number")
+            rows = await connection.execute(sa.select(jobs.c.status, number).group_by(jobs.c.status))
+            return {row.status: row.number for row in rows}
+
     async def recover(self) -> list[tuple[str, str]]:
         """After a restart: put jobs that were running back in line, and forget old keys.
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,14 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server_support import WAV, Api, ScriptedExecutor, running
 
+from symbl_async.server.engines.base import EngineError
+from symbl_async.server.fetch import Fetcher
 from symbl_async.server.guard import AddressGuard, AddressRefusedError, GuardedSockets
+from symbl_async.server.spool import Spool
 
 CALL: dict[str, Any] = {"body": WAV}
 
 
 @asynccontextmanager
-async def files(**answers: dict[str, Any]) -> AsyncIterator[tuple[str, list[web.Request]]]:
-    """A file server on loopback: its address, and the requests it got."""
+async def files(
+    address: str = "127.0.0.1", port: int = 0, /, **answers: dict[str, Any]
+) -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """A file server on a loopback address: its URL, and the requests it got."""
     requests: list[web.Request] = []
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -53,9 +60,9 @@ async def files(**answers: dict[str, Any]) -> AsyncIterator[tuple[str, list[web.
     app.router.add_route("*", "/{name:.*}", handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, address, port).start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", requests
+        yield f"http://{address}:{runner.addresses[0][1]}", requests
     finally:
         stalled.set()
         await runner.cleanup()
@@ -132,6 +139,24 @@ async def test_endless_and_slow_answers_are_cut() -> None:
         assert "slow" in (await outcome(api, f"{url}/stalled"))["message"]
 
 
+async def test_row_90_fetch_that_drips_is_given_up(tmp_path: Path) -> None:
+    """A byte in time each time is not enough: others wait for the place."""
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 15
+        return now[0]
+
+    spool = Spool(tmp_path / "spool", kept=None, max_bytes=2**20, min_free_bytes=0)
+    await spool.open(set())
+    guard = AddressGuard(("127.0.0.1",))
+    async with files(call={"body": bytes(1000)}) as (url, _):
+        rates: dict[str, Any] = {"timeout": 10, "stall_timeout": 10, "clock": clock}
+        with pytest.raises(EngineError, match="slow"):
+            await Fetcher(spool, guard, min_rate=1000, **rates).fetch(f"{url}/call")
+        assert (await Fetcher(spool, guard, min_rate=10, **rates).fetch(f"{url}/call")).size == 1000
+
+
 async def test_unreachable_address_fails() -> None:
     """A port where nobody listens."""
     with socket.socket() as reserved:
@@ -141,18 +166,117 @@ async def test_unreachable_address_fails() -> None:
     assert "reached" in job["message"]
 
 
-@pytest.mark.parametrize(
-    "host",
-    ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"],  # noqa: S104
-)
-async def test_private_addresses_are_not_reached(host: str) -> None:
-    """By default no notation and no name leads to this machine, and the reason says what to do."""
+# Every notation of this machine that a resolver, an inet_aton or a URL library may understand.
+LOOPBACK_FORMS = [
+    "127.0.0.1", "localhost", "LOCALHOST.", "2130706433", "0x7f000001", "0x7f.1", "0x7f.0x0.0x0.0x1", "017700000001",
+    "0177.0.0.1", "0177.0.0.01", "127.1", "127.0.1", "127.0.0.1.", "127.255.255.254", "0.0.0.0", "0", "[::1]", "[::]",  # noqa: S104
+    "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]", "[::127.0.0.1]", "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]", "[64:ff9b::127.0.0.1]", "[64:ff9b:1::127.0.0.1]",
+    "[2002:7f00:1::]", "[fe80::1]", "169.254.169.254", "%31%32%37.0.0.1", "\uff11\uff12\uff17.0.0.1",
+    "127\u30020\u30020\u30021", "\u24ff.0.0.0", "\u2460\u2461\u2466.0.0.1",
+]  # fmt: skip
+
+
+async def test_row_90_private_addresses_are_not_reached() -> None:
+    """E8: by default no notation and no name leads to this machine, and the reason says what to do."""
     async with files(call=CALL) as (url, requests), running() as api:
         port = url.rpartition(":")[2]
-        job = await outcome(api, f"http://{host}:{port}/call")
-        assert job["status"] == "failed"
+        for host in LOOPBACK_FORMS:
+            reply = await api.call("POST", "/v1/process/audio/url", json={"url": f"http://{host}:{port}/call"})
+            # What is no address at all is told at once, the rest by the job.
+            if reply.status != 400:
+                job = await api.job(reply.body["jobId"])
+                assert job["status"] == "failed", host
+                assert any(word in job["message"] for word in ("allow_url_hosts", "reached")), host
+            assert requests == [], host
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:password@example.com/a", "http://localhost@example.com/a", "ftp://example.com/a", "file:///etc/passwd",
+        "gopher://127.0.0.1/", "http:///a", "http://127.0.0.1:99999/", "//127.0.0.1/a", "http://exam\tple.com/",
+        "http://127.0.0.1\r\nHost: x/", "data:audio/wav,x",
+    ],
+)  # fmt: skip
+async def test_row_90_addresses_of_another_kind_are_400(url: str) -> None:
+    """E8: only http and https, no credentials, nothing that two readers take for two hosts."""
+    async with running() as api:
+        assert (await api.call("POST", "/v1/process/audio/url", json={"url": url})).status == 400
+
+
+class Names:
+    """A resolver that gives the next of its answers at each question."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+        self.asked: list[str] = []
+        self._answers = list(answers)
+        genuine = asyncio.base_events.BaseEventLoop.getaddrinfo
+
+        async def getaddrinfo(loop: Any, host: Any, port: Any, **options: Any) -> Any:
+            if not str(host).endswith(".example"):
+                return await genuine(loop, host, port, **options)
+            self.asked.append(host)
+            found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            return [
+                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
+                if ":" in address
+                else (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+                for address in found
+            ]
+
+        monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [["127.0.0.1"], ["::1"], ["::ffff:127.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["169.254.169.254"], ["64:ff9b::7f00:1"]],
+)
+async def test_row_90_names_of_private_addresses_are_not_reached(
+    monkeypatch: pytest.MonkeyPatch, answer: list[str]
+) -> None:
+    """A harmless name does not help, whatever it resolves to and however many addresses it has."""
+    names = Names(monkeypatch, answer)
+    async with files(call=CALL) as (url, requests), running() as api:
+        job = await outcome(api, f"http://files.example:{url.rpartition(':')[2]}/call")
+        assert "allow_url_hosts" in job["message"]
         assert requests == []
-        assert "allow_url_hosts" in job["message"] or "reached" in job["message"]
+        assert names.asked == ["files.example"]
+
+
+async def test_row_90_name_that_changes_its_mind_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rebinding: what is checked is what is connected to, after one question; the next fetch is checked anew."""
+    names = Names(monkeypatch, ["127.0.0.2"], ["127.0.0.1"])
+    async with files("127.0.0.2", call=CALL) as (url, allowed):
+        port = int(url.rpartition(":")[2])
+        async with (
+            files("127.0.0.1", port, call=CALL) as (_, forbidden),
+            running(allow_url_hosts=("127.0.0.2",)) as api,
+        ):
+            assert (await outcome(api, f"http://files.example:{port}/call"))["status"] == "completed"
+            assert (len(allowed), len(forbidden), len(names.asked)) == (1, 0, 1)
+            assert "allow_url_hosts" in (await outcome(api, f"http://files.example:{port}/call"))["message"]
+            assert (len(allowed), len(forbidden), len(names.asked)) == (1, 0, 2)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_row_90_redirect_to_a_private_address_is_not_followed(status: int) -> None:
+    """Not even where the host that redirects is allowed."""
+    async with files(secret=CALL) as (inner, requests):
+        moved = {"status": status, "headers": {"Location": f"{inner}/secret"}}
+        async with files("127.0.0.2", moved=moved) as (url, _), running(allow_url_hosts=("127.0.0.2",)) as api:
+            assert "redirect" in (await outcome(api, f"{url}/moved"))["message"]
+        assert requests == []
+
+
+@pytest.mark.parametrize(
+    ("port", "permitted"),
+    [(80, True), (443, True), (8080, True), (1024, True), (22, False), (25, False), (0, False), (1023, False)],
+)
+def test_ports_of_other_services_are_not_reached(port: int, permitted: bool) -> None:
+    """E8: a request must not be read as mail or a command; what is on the allow-list is the operator's affair."""
+    assert AddressGuard(()).permits("example.com", "8.8.8.8", port) is permitted
+    assert AddressGuard(("10.0.0.1",)).permits("example.com", "10.0.0.1", port)
 
 
 async def test_allowed_name_leads_where_it_leads() -> None:
@@ -175,7 +299,8 @@ SPECIAL = [
     "0.0.0.0", "192.0.2.1", "198.18.0.1", "203.0.113.9", "224.0.0.1", "239.255.255.250", "240.0.0.1",  # noqa: S104
     "::1", "::", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1", "::ffff:8.8.8.8",
     "::ffff:127.0.0.1", "64:ff9b::8.8.8.8", "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2002:808:808::1",
-    "2001::1", "fe80::1%eth0", "not-an-address",
+    "2001::1", "fe80::1%eth0", "not-an-address", "::127.0.0.1", "::ffff:0:127.0.0.1", "100::1", "5f00::1",
+    "192.88.99.1", "3fff::1", "192.0.0.8", "255.255.255.255", "2001:10::1", "2001:2::1", "4000::1",
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ async def get_job_status(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
     job_id = request.match_info["job_id"]
     wait = preferred_wait(request.headers.get("Prefer")) if services.settings.extensions else 0.0
-    if not wait or services.changes.waiting >= _WAITING_AT_ONCE:
+    if not wait or services.changes.waiting >= min(_WAITING_AT_ONCE, services.max_waiting):
         return _answer(services, await _read(services, account, job_id))
     with services.changes.next(job_id) as change:
         job = await _read(services, account, job_id)

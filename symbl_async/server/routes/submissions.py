@@ -7,7 +7,7 @@ What was accepted under an idempotency key goes another way: whatever has change
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -16,7 +16,16 @@ import anyio
 from aiohttp import web
 
 from ..answers import json_response
-from ..bodies import decode_body, defer_expectation, read_body, read_chunks, refuse_encoding, require_json
+from ..bodies import (
+    decode_body,
+    defer_expectation,
+    is_chunked,
+    read_body,
+    read_chunks,
+    refuse_encoding,
+    require_json,
+    require_length,
+)
 from ..idempotency import HEADER, Keyed, key_reused, read_key
 from ..limits import JobLimitError, Reservation
 from ..media import check_content_type, check_signature
@@ -84,17 +93,17 @@ async def _once(
             known = await store.remembered(account, keyed.key) if problem.status == 429 else None
             if known is None:
                 raise
-    return await _compare(request, keyed, known)
+    return await _compare(request, account, keyed, known)
 
 
-async def _compare(request: web.Request, keyed: Keyed, known: Remembered) -> Accepted:
+async def _compare(request: web.Request, account: str, keyed: Keyed, known: Remembered) -> Accepted:
     """Read the body of what should be a repeat of *known*: it is compared, and neither kept nor checked again."""
     services = request.app[SERVICES]
     refuse_encoding(request)
     if keyed.target != known.once.target or request.content_length not in (None, known.once.size):
         raise key_reused()
-    with _receiving(services):
-        await keyed.compare(read_chunks(request, stall_timeout=services.settings.stall_timeout), known.once)
+    with _uploading(services, account), _receiving(services):
+        await keyed.compare(_recording(request, services), known.once)
     return known.accepted
 
 
@@ -139,10 +148,10 @@ async def _submit_file(request: web.Request, account: str, kind: JobKind, keyed:
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
     parameters = await _with_trackers(services, account, parameters)
-    with _reserve(services, account, keyed) as place, _receiving(services):
+    with _reserve(services, account, keyed) as place, _uploading(services, account), _receiving(services):
         try:
             recording = await services.spool.receive(
-                read_chunks(request, stall_timeout=settings.stall_timeout),
+                _recording(request, services),
                 declared=size,
                 check=None if declared_type is None else partial(check_signature, declared_type),
                 tap=None if keyed is None else keyed.update,
@@ -217,8 +226,8 @@ def _no_space() -> Problem:
 def _check_framing(request: web.Request, services: Services) -> int | None:
     """The declared size of an upload; ``None`` when it comes chunked (A6)."""
     size = request.content_length
-    chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-    if size is None and (services.settings.strict or not chunked):
+    require_length(request)
+    if services.settings.strict and is_chunked(request):
         raise Problem(411, "This server needs a Content-Length header.")
     if size is not None and size > services.spool.max_bytes:
         raise _too_large(services)
@@ -241,6 +250,30 @@ def _reserve(services: Services, account: str, keyed: Keyed | None) -> Iterator[
             "Whoever runs this server can raise job_limit.",
             headers={"Retry-After": _RETRY_AFTER},
         ) from None
+
+
+def _recording(request: web.Request, services: Services) -> AsyncIterator[bytes]:
+    settings = services.settings
+    return read_chunks(request, stall_timeout=settings.stall_timeout, min_rate=settings.min_upload_rate)
+
+
+@contextmanager
+def _uploading(services: Services, account: str) -> Iterator[None]:
+    """Count the bodies that an account is sending: repeats under an idempotency key take no place among its jobs."""
+    most = services.settings.max_uploads
+    if services.uploading[account] >= most:
+        raise Problem(
+            429,
+            f"This account is sending {most} recordings already; send this one when another has ended.",
+            headers={"Retry-After": _RETRY_AFTER},
+        )
+    services.uploading[account] += 1
+    try:
+        yield
+    finally:
+        services.uploading[account] -= 1
+        if not services.uploading[account]:
+            del services.uploading[account]
 
 
 @contextmanager

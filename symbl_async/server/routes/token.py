@@ -27,7 +27,9 @@ async def generate_token(request: web.Request) -> web.Response:
     body = await read_json(request, max_bytes=settings.max_json_bytes, stall_timeout=settings.stall_timeout)
     if _member(body, "type") != "application":
         raise bad_request('"type" has to be "application".')
-    grant = await services.accounts.grant(_member(body, "appId"), _member(body, "appSecret"))
+    # The address of the connection: what a proxy says in a header anybody could say.
+    source = request.remote or ""
+    grant = await services.accounts.grant(_member(body, "appId"), _member(body, "appSecret"), source=source)
     headers = {"Cache-Control": "no-store"}
     if settings.extensions:
         headers[extensions.HEADER] = extensions.OFFERED
