@@ -47,13 +47,14 @@ def redact(
 def _rendered(personal: Sequence[Mention], hidden: Sequence[Mention]) -> list[dict[str, Any]]:
     """With positions in the text as it is returned."""
     shift = 0
+    masked = {mention.offset for mention in hidden}
     rendered = []
     for mention in personal:
         value = mention.text if mention.type == "person" else mention.value or mention.text
         rendered.append(
             {"type": SUBTYPES[mention.type], "value": value, "text": mention.text, "offset": mention.offset + shift}
         )
-        if mention in hidden:
+        if mention.offset in masked:
             shift += len(MASK) - len(mention.text)
     return rendered
 
@@ -62,9 +63,8 @@ def _masked(record: MessageRecord, hidden: Sequence[Mention]) -> MessageRecord:
     if not hidden:
         return record
     spans = [(mention.offset, mention.offset + len(mention.text)) for mention in hidden]
-    text = record.text
-    for start, end in reversed(spans):
-        text = text[:start] + MASK + text[end:]
+    kept = zip([0, *(end for _, end in spans)], [*(start for start, _ in spans), len(record.text)], strict=True)
+    text = MASK.join(record.text[start:end] for start, end in kept)
     words: list[tuple[str, int, int, float | None]] = []
     position = 0
     for word, begins, ends, confidence in record.words:

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cache
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..base import CustomEntity, Mention
 from .amounts import find_amounts
@@ -47,6 +47,8 @@ _AMBIGUOUS: Final = words("mark rose grace frank bill drew art may will hope joy
 _NO_NAME: Final = frozenset(WEEKDAYS) | frozenset(MONTHS) | words("i the a an and but so or if yes no please thanks")
 _JOINED: Final = re.compile(r"[ \u00a0](?:[A-Z]\.[ \u00a0])?")
 _AFTER_TITLE: Final = re.compile(r"\.?[ \u00a0]")
+_LONGEST_PIECE: Final = 4_000
+"""Characters that are looked at together: some readings take time that grows with the square of the length."""
 _LONGEST_NAME: Final = 3
 
 
@@ -92,6 +94,15 @@ class EntityFinder:
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return what *text* names, in its order."""
+        if len(text) <= _LONGEST_PIECE:
+            return self._find(text)
+        return tuple(
+            evolve(mention, offset=start + mention.offset)
+            for start, piece in _pieces(text)
+            for mention in self._find(piece)
+        )
+
+    def _find(self, text: str) -> tuple[Mention, ...]:
         starts: list[int] = []
         kept: list[_Reading] = []
         for reading in sorted(self._readings(text), key=lambda one: (one.rank, one.mention.offset, -one.end)):
@@ -169,7 +180,7 @@ class EntityFinder:
             elif head in _TITLES and last > first:
                 yield _person(text, tokens[first + 1][0], tokens[last][1], 4)
                 index = last + 1
-            elif self._is_first_name(head, alone=last == first, opens=not text[: tokens[first][0]].strip()):
+            elif self._is_first_name(head, alone=last == first, opens=first == 0):
                 yield _person(text, tokens[first][0], tokens[last][1], 5)
                 index = last + 1
 
@@ -177,6 +188,22 @@ class EntityFinder:
         if word in self._firsts:
             return True
         return word in FIRST_NAMES and not (word in _AMBIGUOUS and alone and opens)
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a long text where a sentence ends, else between words, else anywhere."""
+    start = 0
+    while start < len(text):
+        limit = start + _LONGEST_PIECE
+        end = len(text)
+        if limit < end:
+            end = max(text.rfind(mark, start, limit) for mark in (". ", "? ", "! ")) + 2
+            if end <= start + _LONGEST_PIECE // 2:
+                end = text.rfind(" ", start, limit) + 1
+            if end <= start:
+                end = limit
+        yield start, text[start:end]
+        start = end
 
 
 def _joint(text: str, word: tuple[int, int]) -> re.Pattern[str]:

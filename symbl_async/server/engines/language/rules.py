@@ -81,7 +81,7 @@ class RuleLanguage:
             insights.extend(found)
             phrases = [phrase for insight in found for phrase in insight.phrases] if options.detect_phrases else []
             mood = read_sentiment(text) if english else NEUTRAL
-            mentions = entities.find(text) if options.detect_entities else ()
+            mentions = entities.find(line.text) if options.detect_entities else ()
             per_line.append(LineAnalysis(mood, tuple(phrases), mentions))
         texts = [line.text for line in lines]
         return Analysis(
@@ -135,7 +135,7 @@ class _Reader:
             assignee=find_assignee(task, line.speaker, self._people),
             due=due,
             phrases=(read_phrase(sentence, tokens, task.verb),),
-            mentions=self._entities.find(text[:_LONGEST_READ]),
+            mentions=self._entities.find(text),
         )
 
 

@@ -156,3 +156,17 @@ def test_long_texts_take_time_in_proportion(unit: str) -> None:
     started = time.perf_counter()
     finder().find((unit * 4000)[:4000])
     assert time.perf_counter() - started < 3
+
+
+def test_texts_of_any_length_are_read_to_their_end() -> None:
+    """In pieces that cut no name in two, with places in the whole text."""
+    for filler in ("Nothing here. ", "nothing "):
+        text = filler * 700 + "ask Priya Nair. " + filler * 700 + "Lisbon"
+        assert [(mention.text, text.index(mention.text)) for mention in finder().find(text)] == [
+            (mention.text, mention.offset) for mention in finder().find(text)
+        ]
+        assert [mention.text for mention in finder().find(text)] == ["Priya Nair", "Lisbon"]
+    started = time.perf_counter()
+    assert finder().find("x" * 1_000_000) == ()
+    assert len(finder().find("Priya! " * 20_000)) == 20_000
+    assert time.perf_counter() - started < 30
