@@ -52,9 +52,9 @@ def deep(session: nox.Session) -> None:
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Runs killed at every point on every occasion, and hundreds of times at random; KILL_SEED decides where."""
+    """Runs and servers killed at every point on every occasion, and often at random; KILL_SEED decides where."""
     install(session, "test")
-    names = ("kills", "random_kills", "kill_machine")
+    names = ("kills", "random_kills", "kill_machine", "server_kills")
     session.run("pytest", *(f"tests/deep/test_{name}.py" for name in names), *session.posargs)
 
 

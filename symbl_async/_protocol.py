@@ -7,6 +7,8 @@ travels as JSON.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
@@ -21,9 +23,10 @@ from .errors import (
     InvalidInputError,
     NotFoundError,
     ServerError,
+    SubmitUncertainError,
     UnexpectedResponseError,
 )
-from .models._parameters import check_id
+from .models._parameters import check_id, without_secrets
 from .models.job import NO_EXTRA, Job, parse_status
 from .models.submission import Accepted, TokenGrant
 
@@ -34,6 +37,8 @@ MAX_REPLY_BYTES = 1024 * 1024
 
 MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Cap for resources of a conversation: a four-hour recording with words is some tens of megabytes."""
+
+_URL = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
 
 _UNDECODABLE = (RecursionError, msgspec.DecodeError, UnicodeDecodeError)
 
@@ -49,7 +54,9 @@ class Request:
         wait: Seconds that the server is asked to hold the answer back for a change (``Prefer: wait``, RFC 7240); 0 does
             not ask.
         known: The status that is known already; one that differs is answered at once.
-        submits: True for a submission, file or JSON: those use fresh connections of the pool for uploads.
+        submits: True for what makes something new at the server: it goes out on a fresh connection of the pool for
+            uploads, and not again after a failure that leaves open whether it was done.
+        not_yet: Seconds for which an answer 404 means that the result is still being made.
         idempotency_key: By which a server that offers it tells a repeat from a new submission; sent nowhere else.
         expects_continue: The body waits until the server asks for it (``Expect: 100-continue``, RFC 9110), so that a
             refusal is read before anything of the body goes out.
@@ -66,6 +73,7 @@ class Request:
     expects_continue: bool = False
     wait: int = 0
     known: str = ""
+    not_yet: float = 0.0
     authenticated: bool = True
     max_reply_bytes: int = MAX_REPLY_BYTES
 
@@ -128,6 +136,8 @@ def build_conversation(
     method: Literal["GET", "POST", "PUT", "DELETE"] = "GET",
     query: Mapping[str, Any] | None = None,
     json: Mapping[str, Any] | None = None,
+    not_yet: float = 0.0,
+    submits: bool = False,
 ) -> Request:
     """Any call under /v1/conversations/{conversationId}; *resource* is what follows, such as ``/messages``."""
     path = f"/v1/conversations/{check_id('conversation id', conversation_id)}{resource}"
@@ -136,8 +146,10 @@ def build_conversation(
         method,
         path,
         query=encode_query(query or {}),
-        body=None if json is None else msgspec.json.encode(json),
+        body=None if json is None else encode_json(json, "the request"),
         content_type=None if json is None else "application/json",
+        not_yet=not_yet,
+        submits=submits,
         max_reply_bytes=MAX_RESULT_BYTES,
     )
 
@@ -149,6 +161,34 @@ def build_list_conversations(query: Mapping[str, Any]) -> Request:
         "GET",
         "/v1/conversations",
         query=encode_query(query),
+        max_reply_bytes=MAX_RESULT_BYTES,
+    )
+
+
+def build_trackers(
+    operation: str,
+    tracker_id: str | None = None,
+    *,
+    method: Literal["GET", "POST", "PUT", "DELETE"] = "GET",
+    query: Mapping[str, Any] | None = None,
+    json: object = None,
+) -> Request:
+    """Any call of the Management API about trackers: /v1/manage/tracker/{trackerId}, or /v1/manage/trackers for all.
+
+    One is created at /v1/manage/tracker, several at /v1/manage/trackers (Create Tracker page).
+    """
+    one = tracker_id is not None or isinstance(json, Mapping)
+    path = "/v1/manage/tracker" if one else "/v1/manage/trackers"
+    if tracker_id is not None:
+        path = f"{path}/{check_id('tracker id', tracker_id)}"
+    return Request(
+        operation,
+        method,
+        path,
+        query=encode_query(query or {}),
+        body=None if json is None else encode_json(json, "the tracker"),
+        content_type=None if json is None else "application/json",
+        submits=method == "POST",
         max_reply_bytes=MAX_RESULT_BYTES,
     )
 
@@ -177,7 +217,7 @@ def encode_json(value: object, what: str) -> bytes:
         InvalidInputError: It, or something in it, has no JSON form.
     """
     try:
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value, order="deterministic")
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidInputError(f"{what} has no JSON form: {error}") from None
 
@@ -241,15 +281,29 @@ def read_job(request: Request, reply: Reply, *, job_id: str, conversation_id: st
     return Job(job_id, parse_status(status), conversation_id, extra=extra or NO_EXTRA)
 
 
-def read_models(request: Request, reply: Reply, cls: type[T], key: str | None = None) -> tuple[T, ...]:
-    """Read a list of *cls*, bare or under *key*."""
+def read_models(request: Request, reply: Reply, cls: type[T], *keys: str, one: tuple[str, ...] = ()) -> tuple[T, ...]:
+    """Read a list of *cls*: bare, or under one of *keys*, where a single object stands for a list of one.
+
+    Args:
+        request: What was asked, for errors.
+        reply: The answer.
+        cls: What the list is of.
+        keys: Under which the list may be.
+        one: Members by which an object without *keys* is known as a single *cls* itself.
+    """
     from .models._convert import structure
 
     data = decode(request, reply)
-    if isinstance(data, dict) and key is not None:
-        data = data.get(key, [])
+    if isinstance(data, dict):
+        key = next((key for key in keys if key in data), None)
+        if key is not None:
+            data = data[key]
+        elif keys and not any(name in data for name in one):
+            data = []
     if data is None:
         data = []
+    if isinstance(data, dict):
+        data = [data]
     try:
         return structure(data, tuple[cls, ...])  # type: ignore[valid-type]
     except ValueError as error:
@@ -307,7 +361,24 @@ def _object(request: Request, reply: Reply) -> dict[str, Any]:
     data = decode(request, reply)
     if not isinstance(data, dict):
         raise unexpected(request, reply, "it is not a JSON object")
+    if len(reply.body) <= MAX_REPLY_BYTES:
+        _refuse_repeats(request, reply)
     return data
+
+
+def _refuse_repeats(request: Request, reply: Reply) -> None:
+    """Refuse a member that is there twice: readers differ on which one counts, and one may be somebody else's id."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            raise unexpected(request, reply, "a member is there twice")
+        return members
+
+    try:
+        json.loads(reply.body, object_pairs_hook=unique)
+    except (RecursionError, ValueError):  # one reader takes it and the other does not
+        raise unexpected(request, reply, "it is not JSON that everybody reads alike") from None
 
 
 def _id(request: Request, reply: Reply, data: Mapping[str, Any], name: str) -> str:
@@ -365,6 +436,21 @@ def status_error(request: Request, reply: Reply) -> APIError | UnexpectedRespons
     )
 
 
+def uncertain(request: Request, why: str, reply: Reply | None) -> SubmitUncertainError:
+    """Return the error for what went out whole and got no usable answer, because of *why*."""
+    is_job = request.path.startswith("/v1/process/")
+    made, place = ("The job", "for the conversation at the server") if is_job else ("What it makes", "at the server")
+    return SubmitUncertainError(
+        f"{request.method} {request.path} went out whole, but {why}. {made} may or may not exist: look "
+        f"{place} before you repeat it",
+        status=None if reply is None else reply.status,
+        body=b"" if reply is None else reply.body,
+        headers={} if reply is None else reply.headers,
+        method=request.method,
+        path=request.path,
+    )
+
+
 def _redirect_text(reply: Reply) -> str:
     if not 300 <= reply.status < 400:
         return "this status is no answer to the call"
@@ -386,4 +472,6 @@ def _server_message(reply: Reply) -> str | None:
     message = data.get("message") if isinstance(data, dict) else None
     if not isinstance(message, str) or not message:
         return None
-    return "".join(c if c.isprintable() else " " for c in message[:500])
+    # It may quote what it was sent, a signed URL say.
+    message = _URL.sub(lambda url: without_secrets(url[0]), message[:500])
+    return "".join(c if c.isprintable() else " " for c in message)

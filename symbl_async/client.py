@@ -7,6 +7,7 @@ says why.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import platform
 import random
@@ -23,13 +24,14 @@ from ._delivery.operations import AudioOperations, Submit, TextOperations, Video
 from ._delivery.slots import JobSlots
 from ._delivery.submitter import Submitter
 from ._jobs.handle import JobHandle, parse_handle
+from ._jobs.jobs import Jobs
 from ._jobs.record import JobRecord
 from ._jobs.scheduler import Scheduler
 from ._policy.clock import Clock, SystemClock
 from ._policy.limits import LearnedLimit
 from ._policy.schedule import Schedule
 from ._policy.settings import Polling, Retry, Timeouts
-from ._protocol import Reply, Request, build_get_job, build_media_file, build_media_url, build_text, read_job
+from ._protocol import Reply, Request, build_media_file, build_media_url, build_text
 from ._target import Target, read_target
 from ._transport.calls import GRACE, Call, Calls
 from ._transport.http import ConnectorFactory, HttpTransport, Transport
@@ -38,7 +40,6 @@ from ._transport.source import BytesSource, OpenableSource, chunk_bytes_for, ope
 from ._version import __version__
 from .errors import ClientStateError, InvalidInputError
 from .models._parameters import check_id
-from .models.job import Job
 from .models.submission import (
     Accepted,
     AudioSubmission,
@@ -57,8 +58,10 @@ if TYPE_CHECKING:
     from ._batches.outcome import Outcome
     from ._jobs.watcher import JobWatcher
     from ._local import LocalServer
+    from ._raw import RawClient
     from .conversations import Conversation, Conversations, Read
     from .server import Server, ServerSettings
+    from .trackers import Trackers
 
 _CLOSE_GRACE = 2.0
 
@@ -102,30 +105,6 @@ class _Parts:
         self.audio = AudioOperations(self.submit)
         self.video = VideoOperations(self.submit)
         self.jobs = Jobs(self.read, self.scheduler)
-
-
-class Jobs:
-    """Job status: ``client.jobs``."""
-
-    def __init__(self, read: Read, scheduler: Scheduler) -> None:
-        self._read = read
-        self.scheduler = scheduler
-
-    async def get(self, job_id: str) -> Job:
-        """Ask for the status of a job, once, now.
-
-        Raises:
-            NotFoundError: The service does not know the job.
-
-        Endpoint:
-            GET /v1/job/{jobId} (Async API, Job Status)
-        """
-        request = build_get_job(job_id)
-        record = self.scheduler.record(job_id)
-        reply = await self._read(request)
-        job = read_job(request, reply, job_id=job_id, conversation_id=record.job.conversation_id)
-        record.update(job)
-        return job
 
 
 class SymblClient:
@@ -346,7 +325,9 @@ class SymblClient:
             self._trust_env,
         )
         stack.push_async_callback(transport.aclose)
-        readers = ThreadPoolExecutor(self.max_uploads, thread_name_prefix="symbl_async read")
+        # A read that hangs keeps its thread: one for each attempt, and for whoever has the upload slot next.
+        threads = self.max_uploads * (self._retry.attempts + 1)
+        readers = ThreadPoolExecutor(threads, thread_name_prefix="symbl_async read")
         stack.callback(readers.shutdown, wait=False)
         session = open_session(transport, target.credentials, retry=self._retry, clock=self._clock, rng=rng)
         scheduler = Scheduler(session, Schedule(self._polling, rng), self._clock, self._retry, self._open_parts)
@@ -399,6 +380,26 @@ class SymblClient:
 
         self._open_parts()
         return Conversations(self._read)
+
+    @property
+    def trackers(self) -> Trackers:
+        """The account's saved trackers; those found in a conversation are ``conversation.trackers()``."""
+        from .trackers import Trackers
+
+        self._open_parts()
+        return Trackers(self._read)
+
+    @property
+    def with_raw_response(self) -> RawClient:
+        """The calls that read, each returning a ``RawResponse``: value, status, headers, request id and body.
+
+        Example:
+            >>> response = await client.with_raw_response.conversation(id).messages(sentiment=True)
+            >>> response.status, response.request_id, response.value[0].text
+        """
+        from ._raw import RawClient
+
+        return RawClient(self._read, self._open_parts().scheduler)
 
     @property
     def server(self) -> Server:
@@ -495,7 +496,8 @@ class SymblClient:
             params: For all paths, URLs and messages; submissions carry their own.
 
         Raises:
-            InvalidInputError: A name cannot be fetched or a timeout is not positive.
+            InvalidInputError: A name cannot be fetched, a timeout is not positive, *on_uncertain* is none of these or
+                needs a journal.
             JournalError: From entering and iterating: the journal cannot be used; nothing more is sent.
         """
         from ._batches.batch import Batch
@@ -510,7 +512,9 @@ class SymblClient:
             job_timeout=job_timeout,
             timeout=timeout,
             params=params,
-            desk=Desk(self._identity, self._start, self._submit, self._take_up, self._is_idempotent),
+            desk=Desk(
+                self._identity, self._start, self._submit, self._take_up, self._is_idempotent, self._timeouts.stall
+            ),
         )
 
     async def process(
@@ -551,7 +555,8 @@ class SymblClient:
 
     async def _submit(self, submission: Submission, call: Call | None = None) -> JobHandle:
         parts = self._open_parts()
-        request, source = await _request_for(submission, parts.readers, parts.chunk_bytes)
+        stall = self._timeouts.stall
+        request, source = await _request_for(submission, parts.readers, parts.chunk_bytes, stall)
         on_progress = None if isinstance(submission, TextSubmission) else submission.on_progress
         record = await parts.submitter.submit(
             request, source, append_to=submission.append_to, on_progress=on_progress, call=call
@@ -588,9 +593,11 @@ class SymblClient:
         await session.tokens.get()
         return session.is_idempotent
 
-    def _identity(self) -> str:
-        """Return the origin; for an embedded server, whose port changes with every start, the place of its data."""
-        return self.origin if self._local is None else f"the data in {self.server.data_dir}"
+    def _identity(self) -> tuple[str, str]:
+        """Return the origin, or for an embedded server, whose port changes, the place of its data; and the account."""
+        origin = self.origin if self._local is None else f"the data in {self.server.data_dir}"
+        app_id = None if self._target is None else self._target.credentials.app_id
+        return origin, "" if app_id is None else hashlib.blake2b(app_id.encode(), digest_size=16).hexdigest()
 
     def _open_parts(self) -> _Parts:
         """Return the layers, if the client can be used here and now."""
@@ -616,7 +623,7 @@ def _is_count(value: object) -> bool:
 
 
 async def _request_for(
-    submission: Submission, readers: ThreadPoolExecutor, chunk_bytes: int
+    submission: Submission, readers: ThreadPoolExecutor, chunk_bytes: int, stall: float
 ) -> tuple[Request, OpenableSource]:
     """Return what goes on the wire for *submission*: the request and the source of its body."""
     if isinstance(submission, TextSubmission):
@@ -631,7 +638,7 @@ async def _request_for(
     content_type = upload_type(kind, source, submission.content_type)
     if content_type is not None and submission.content_type is None and isinstance(source, str | os.PathLike):
         # Only the name says so. Where the content does not, nothing is declared and the server looks for itself.
-        head = await read_head(source, readers)
+        head = await read_head(source, readers, timeout=stall)
         content_type = content_type if head is None or matches(content_type, head) else None
     request = build_media_file(kind, submission.params, content_type, submission.append_to)
     return request, openable(source, readers, chunk_bytes)

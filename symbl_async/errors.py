@@ -147,11 +147,11 @@ class AuthenticationError(APIError):
 
 
 class NotFoundError(APIError):
-    """404: no such conversation or job for this account."""
+    """404: no such conversation, job or tracker for this account, or no such result yet."""
 
 
 class CapacityError(APIError):
-    """429: the account has all the unfinished jobs it may have; nothing was created."""
+    """429: the account has all the unfinished jobs it may have, or too many calls at once; nothing was created."""
 
 
 class ServerError(APIError):
@@ -163,9 +163,9 @@ class UnexpectedResponseError(_ResponseError):
 
 
 class SubmitUncertainError(_ResponseError):
-    """The whole submission went out and no usable answer came back.
+    """A submission, or a tracker to be saved, went out whole and no usable answer came back.
 
-    The service may or may not have created the job, so it is not sent again: a repeat could double the content and the
+    The service may or may not have made the job, so it is not sent again: a repeat could double the content and the
     bill. ``status`` holds the HTTP status if one came.
     """
 

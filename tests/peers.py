@@ -43,6 +43,32 @@ class Seen:
         return json.loads(self.body)
 
 
+def read_head(head: bytes) -> Seen:
+    """Read a request's line and headers."""
+    line, *fields = head.decode("latin-1").strip().split("\r\n")
+    method, target, _ = line.split(" ")
+    headers = {}
+    for text in fields:
+        name, _, value = text.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    path = target.partition("?")[0]
+    prefixes = {"/oauth2/": "token", "/v1/process/": "submit", "/v1/job/": "job"}
+    kind = next((kind for prefix, kind in prefixes.items() if path.startswith(prefix)), "other")
+    return Seen(kind, method, target, headers)
+
+
+def http_answer(status: int, body: Any = b"", headers: Sequence[tuple[str, str]] = (), *, reason: str = "X") -> bytes:
+    """Return the bytes of a well-formed answer; what is not bytes goes out as JSON."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} {reason}", f"Content-Length: {len(data)}", *(f"{k}: {v}" for k, v in headers)]
+    return "\r\n".join([*lines, "", ""]).encode() + data
+
+
+def break_on_close(connection: socket.socket) -> None:
+    """Let the end of a connection be a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 @define(eq=False)
 class Connection:
     """What a script works with: one request, and the connection it came on."""
@@ -82,9 +108,7 @@ class Connection:
         self, status: int, body: Any = b"", headers: Sequence[tuple[str, str]] = (), *, reason: str = "X"
     ) -> None:
         """Send a well-formed answer; what is not bytes goes out as JSON."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        lines = [f"HTTP/1.1 {status} {reason}", f"Content-Length: {len(data)}", *(f"{k}: {v}" for k, v in headers)]
-        await self.send("\r\n".join([*lines, "", ""]).encode() + data)
+        await self.send(http_answer(status, body, headers, reason=reason))
 
     async def drain(self) -> None:
         """Swallow what still comes, so that an early answer is not lost to a reset, then close."""
@@ -100,8 +124,7 @@ class Connection:
     def rst(self) -> None:
         """Break the connection."""
         self.open = False
-        connection = self.writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        break_on_close(self.writer.get_extra_info("socket"))
         self.writer.transport.abort()
 
     async def hang(self) -> None:
@@ -270,16 +293,7 @@ async def _read_head(reader: asyncio.StreamReader) -> Seen | None:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-    line, *fields = head.decode("latin-1").strip().split("\r\n")
-    method, target, _ = line.split(" ")
-    headers = {}
-    for text in fields:
-        name, _, value = text.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    path = target.partition("?")[0]
-    prefixes = {"/oauth2/": "token", "/v1/process/": "submit", "/v1/job/": "job"}
-    kind = next((kind for prefix, kind in prefixes.items() if path.startswith(prefix)), "other")
-    return Seen(kind, method, target, headers)
+    return read_head(head)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 import traceback
 from collections.abc import Iterator
@@ -32,6 +33,23 @@ def client_of(server: Any, **options: Any) -> SymblClient:
         options.setdefault("app_id", getattr(server, "app_id", APP_ID))
         options.setdefault("app_secret", getattr(server, "app_secret", SECRET))
     return SymblClient(base_url=server.url, **options)
+
+
+class Sockets:
+    """Makes the sockets of a connector, counts them, and may keep their buffers small."""
+
+    def __init__(self, send_buffer: int | None = None) -> None:
+        self.count = 0
+        self._send_buffer = send_buffer
+
+    def __call__(self, address: Any) -> socket.socket:
+        """Make one; for ``aiohttp.TCPConnector(socket_factory=...)``."""
+        self.count += 1
+        one = socket.socket(*address[:3])
+        if self._send_buffer is not None:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
+        one.setblocking(False)
+        return one
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

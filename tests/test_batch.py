@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -170,7 +172,7 @@ async def test_completed_job_whose_results_cannot_be_read_is_unread() -> None:
         assert outcome.job.ok
 
 
-async def test_input_seen_before_is_an_outcome(tmp_path: Path) -> None:
+async def test_row_84_input_seen_before_is_an_outcome(tmp_path: Path) -> None:
     """The same file under another spelling is not processed twice; messages and other parameters are no repeat."""
     path = media(tmp_path)
     (tmp_path / "link.mp3").symlink_to(path)
@@ -186,7 +188,7 @@ async def test_input_seen_before_is_an_outcome(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_sources_that_raise_end_after_what_was_started(asynchronous: bool) -> None:
+async def test_row_84_sources_that_raise_end_after_what_was_started(asynchronous: bool) -> None:
     """Inputs taken before have their outcome; then the error of the sources comes out as it is."""
 
     def plain() -> Iterator[list[str]]:
@@ -234,7 +236,34 @@ async def test_sources_are_consumed_lazily() -> None:
                 await anyio.wait_all_tasks_blocked()
                 assert taken <= 3 + 2 + 2
                 assert len(server.seen("submit")) == 3
-                assert batch.report.submitted == 3
+                await until(lambda: batch.report.submitted == 3)
+
+
+@pytest.mark.parametrize("with_journal", [False, True])
+async def test_row_66_disk_that_never_answers_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_journal: bool
+) -> None:
+    """A path on a dead mount ends as unsent after the stall timeout, before anything is sent, and others go on."""
+    dead, good, free = media(tmp_path, "dead.mp3"), media(tmp_path, "good.mp3", 4000), threading.Event()
+    realpath = os.path.realpath
+
+    def hang(path: Any, **options: Any) -> str:
+        if "dead" in str(path):
+            free.wait(20)
+        return realpath(path, **options)
+
+    monkeypatch.setattr(os.path, "realpath", hang)
+    journal = tmp_path / "run.sqlite" if with_journal else None
+    timeouts = Timeouts(connect=5, reply=5, stall=0.3)
+    async with peer(submit=numbered) as server, client_of(server, timeouts=timeouts) as client:
+        try:
+            with anyio.fail_after(10):
+                outcomes = await outcomes_of(client, [dead, good], journal=journal)
+        finally:
+            free.set()
+        states = {outcome.source.name: outcome.state for outcome in outcomes}
+        assert states == {"dead.mp3": OutcomeState.UNSENT, "good.mp3": OutcomeState.COMPLETED}
+        assert [request.length for request in server.seen("submit")] == [4000]
 
 
 async def test_slow_consumer_holds_back_the_rest() -> None:
@@ -552,7 +581,7 @@ async def test_parameters_go_to_every_input(tmp_path: Path) -> None:
         assert steps[-1] == (4000, 4000)
 
 
-async def test_one_job_for_two_inputs_ends_both() -> None:
+async def test_row_40_one_job_for_two_inputs_ends_both() -> None:
     """A service that hands one job out twice gets both inputs their outcome."""
     async with peer() as server, client_of(server) as client:
         with anyio.fail_after(3):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +65,6 @@ def sources(folder: Path) -> list[Any]:
     ]
 
 
-def living(*kinds: type) -> Iterator[object]:
-    """Objects of ours that are still there."""
-    return (one for one in gc.get_objects() if isinstance(one, kinds))
-
-
 def assert_clean(text: str, where: str) -> None:
     """Fail if a canary is in *text*, without showing more than which one."""
     found = [canary for canary in CANARIES if canary in text]
@@ -119,7 +112,7 @@ async def test_secrets_stay_where_they_belong(tmp_path: Path, fault: str, caplog
             said.extend(
                 repr(one) for one in (parts, parts.session, parts.session.tokens, parts.submitter, client._target)
             )
-            said.extend(repr(one) for one in living(AudioSubmission, VideoSubmission, TextSubmission))
+            said.extend(repr(one) for one in sources(tmp_path) if not isinstance(one, list))
         assert elsewhere.ledger == []
     for text in said:
         assert_clean(text, "what was said")

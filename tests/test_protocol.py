@@ -33,6 +33,7 @@ from symbl_async._protocol import (
     build_media_file,
     build_media_url,
     build_text,
+    build_trackers,
     encode_query,
     is_success,
     read_accepted,
@@ -161,6 +162,7 @@ def test_ids_in_paths_are_checked(bad: Any) -> None:
     for build in (
         lambda: build_get_job(bad),
         lambda: build_conversation("get", bad),
+        lambda: build_trackers("get", bad if bad is not None else ""),
         lambda: build_text([], {}, bad) if bad is not None else build_get_job(bad),
     ):
         with pytest.raises(InvalidInputError):

@@ -6,6 +6,7 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import pytest
 
 import symbl_async
-from symbl_async import errors, models, testing
+from symbl_async import Conversation, errors, models, testing
+from symbl_async._raw import RawClient, RawConversation, RawConversations, RawJobs, RawTrackers
+from symbl_async.conversations import Conversations, Pages
+from symbl_async.trackers import Trackers
 
 MODULES: tuple[ModuleType, ...] = (symbl_async, errors, models, testing)
 
@@ -66,20 +70,55 @@ SIGNATURES = {
 }
 
 METHODS = {
-    "SymblClient": "local open aclose text audio video jobs conversations server origin submit conversation job "
-    "job_from_string watch batch process",
+    "SymblClient": "local open aclose text audio video jobs conversations trackers with_raw_response server origin "
+    "submit conversation job job_from_string watch batch process",
     "JobHandle": "id conversation_id status wait wait_job updates to_string",
     "JobWatcher": "add add_all remove updates wait notify pending stats close aclose",
     "Batch": "aclose",
     "BatchReport": "to_json",
     "Outcome": "source ok job conversation results error state",
-    "Conversation": "get messages transcript topics action_items follow_ups questions members insights delete fetch",
+    "Conversation": "get update messages transcript topics abstract_topics action_items follow_ups questions entities "
+    "trackers members update_member speakers analytics summary insights delete fetch",
 }
+
+MODELS = {
+    # what callers hand in
+    "Message", "Entity", "Tracker", "ChannelMetadata", "Stream", "SpeakerEvent", "TextSubmission", "AudioSubmission",
+    "VideoSubmission", "TextParams", "MediaParams", "FileParams",
+    # what services answer
+    "Job", "JobStatus", "TERMINAL", "ConversationDetails", "ConversationMessage", "Speaker", "Word", "Phrase",
+    "Sentiment", "RedactionEntity", "Transcript", "Topic", "ParentRef", "Question", "ActionItem", "FollowUp", "Insight",
+    "InsightEntity", "DetectedEntity", "EntityMatch", "MessageRef", "DetectedTracker", "TrackerMatch", "InsightRef",
+    "SummaryEntry", "Analytics", "Metric", "MemberAnalytics", "Pace", "TimeShare", "Overlap", "OverlappingMember",
+    "SavedTracker", "RawResponse",
+}  # fmt: skip
+
+PARAMETERS: dict[Callable[..., Any], str] = {
+    Conversation.get: "",
+    Conversation.update: "metadata",
+    Conversation.messages: "verbose sentiment redact exclude",
+    Conversation.transcript: "format paragraphs speakers highlight",
+    Conversation.topics: "sentiment parent_refs refresh custom_topic_vocabulary",
+    Conversation.action_items: "comprehensive",
+    Conversation.update_member: "member_id name email",
+    Conversation.speakers: "events",
+    Conversation.summary: "refresh timeout",
+    Conversation.fetch: "names",
+    Conversations.list: "start_time end_time order sort filter page_size",
+    Trackers.create: "name vocabulary description categories languages",
+    Trackers.create_many: "trackers",
+    Trackers.list: "name",
+    Trackers.get: "tracker_id",
+    Trackers.update: "tracker_id name vocabulary description categories languages",
+    Trackers.delete: "tracker_id",
+}
+"""Of what is reached through the client and not by name."""
 
 
 def test_names_are_the_agreed_ones() -> None:
     """Nothing is missing from the public face, and nothing is there by accident."""
     assert set(symbl_async.__all__) == NAMES
+    assert set(models.__all__) == MODELS
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
@@ -94,17 +133,23 @@ def test_all_is_sorted_and_true(module: ModuleType) -> None:
         module.no_such_name  # noqa: B018 - the access is the test
 
 
-@pytest.mark.parametrize("name", sorted(NAMES - {"__version__"}))
-def test_public_things_are_documented(name: str) -> None:
+THINGS = [
+    *(getattr(symbl_async, name) for name in sorted(NAMES - {"__version__"})),
+    *(getattr(models, name) for name in sorted(MODELS - NAMES - {"TERMINAL"})),
+    *(Conversations, Trackers, Pages, RawClient, RawConversation, RawConversations, RawTrackers, RawJobs),
+]
+
+
+@pytest.mark.parametrize("thing", THINGS, ids=lambda thing: thing.__name__)
+def test_public_things_are_documented(thing: Any) -> None:
     """Every public name, method and property says what it is."""
-    thing = getattr(symbl_async, name)
-    assert inspect.getdoc(thing), name
+    assert inspect.getdoc(thing)
     if not inspect.isclass(thing):
         return
     for attribute, value in vars(thing).items():
         if attribute.startswith("_") or not (inspect.isfunction(value) or isinstance(value, property | classmethod)):
             continue
-        assert inspect.getdoc(value), f"{name}.{attribute}"
+        assert inspect.getdoc(value), attribute
 
 
 def test_the_error_tree_is_the_documented_one() -> None:
@@ -126,6 +171,18 @@ def test_parameters_are_the_agreed_ones(name: str) -> None:
     """Names and order of the parameters that programs use."""
     parameters = [p for p in inspect.signature(getattr(symbl_async, name)).parameters if not p.startswith("_")]
     assert parameters == SIGNATURES[name].split()
+
+
+@pytest.mark.parametrize("method", PARAMETERS, ids=lambda method: method.__qualname__)
+def test_parameters_of_methods_are_the_agreed_ones(method: Callable[..., Any]) -> None:
+    """Likewise; those that a call can do without have a default and are given by name."""
+    _, *parameters = inspect.signature(method).parameters.values()
+    assert [parameter.name for parameter in parameters] == PARAMETERS[method].split()
+    optional = [parameter for parameter in parameters if parameter.default is not inspect.Parameter.empty]
+    assert {parameter.name for parameter in optional if parameter.kind is not inspect.Parameter.KEYWORD_ONLY} <= {
+        "format",
+        "name",
+    }
 
 
 def test_the_client_takes_keywords_only() -> None:
@@ -162,6 +219,8 @@ def test_importing_the_client_loads_no_more_than_it_needs() -> None:
     """No server, engine, decoder, console, database or numbers come with the client."""
     code = "import symbl_async, symbl_async.client, sys, json; print(json.dumps(sorted(sys.modules)))"
     loaded = set(python(code))
+    for name in ("symbl_async.conversations", "symbl_async.trackers", "symbl_async._raw", "cattrs"):
+        assert name not in loaded
     for name in ("symbl_async.server", "symbl_async.cli", "av", "numpy", "rich", "sqlite3", "sqlalchemy", "cyclopts"):
         assert not [module for module in loaded if module == name or module.startswith(f"{name}.")], name
 

@@ -98,7 +98,7 @@ def test_unreadable_secret_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         "https://x.example/\r\nX: y",
     ],
 )
-def test_addresses_that_cannot_be_used(url: str) -> None:
+def test_row_83_addresses_that_cannot_be_used(url: str) -> None:
     """Each is refused at construction, and a password in it is not repeated."""
     with pytest.raises(ConfigurationError) as caught:
         target(url)

@@ -40,6 +40,7 @@ from ..models._parameters import check_params
 from ..models.job import Job, JobStatus
 from .inputs import input_name
 from .intake import Desk, Intake, Item, OnUncertain
+from .outage import Outage, is_outage
 from .outcome import BatchReport, Outcome, OutcomeState, state_of
 from .reconcile import until_read
 
@@ -62,6 +63,8 @@ _ENDS = {
 
 _PATIENCE = 3600.0
 """Seconds for which a conversation whose job is not known may have nothing to read, without a ``job_timeout``."""
+
+_STOPPED = "the batch was stopped before this was done"
 
 _READY = 16
 """Outcomes that may wait for the consumer beyond the jobs under way."""
@@ -118,7 +121,7 @@ class Batch:
         self._feeding = anyio.CancelScope()
         self._scope = anyio.CancelScope()
         self._stopped = anyio.Event()
-        self._entered = self._running = self._iterated = False
+        self._entered = self._running = self._iterated = self._told = False
         self._started_at = 0.0
         self._late = False
         self._problem: BaseException | None = None
@@ -129,6 +132,7 @@ class Batch:
         self._readers = anyio.Semaphore(client.max_uploads)
         self.report = BatchReport()
         self._intake = Intake(client, desk, params, on_uncertain, self._clock, self.report)
+        self._outage = Outage(self._clock, client.jobs.scheduler.retry)
 
     async def __aenter__(self) -> Self:
         if self._entered:
@@ -137,7 +141,7 @@ class Batch:
         self._started_at = self._clock.time()
         if self._journal_path is not None:
             try:
-                journal = open_journal(self._journal_path, self._desk.identity())
+                journal = open_journal(self._journal_path, *self._desk.identity())
                 self._intake.journal = await self._files.enter_async_context(journal)
                 for row in await self._intake.journal.submitted():
                     self._desk.take_up(row.job_id or "", row.conversation_id)
@@ -154,8 +158,13 @@ class Batch:
         try:
             if kind is None:  # whoever leaves in peace has dealt with what he was given
                 await self._settle()
+        except JournalError as broken:
+            self._stop(broken)
         finally:
             await self.aclose()
+        if kind is None and isinstance(self._problem, JournalError) and not self._told:
+            self._stop(self._problem)  # with the ids that came while it was closed
+            raise self._problem
 
     def drain(self) -> None:
         """Take no further inputs, let what is under way be answered, and end the iteration without waiting for jobs.
@@ -168,7 +177,7 @@ class Batch:
             self._watcher.close()
         for call in list(self._calls):
             if not call.committed:
-                call.give_up(ClientStateError("the batch was stopped before this was sent"))
+                call.give_up(ClientStateError(_STOPPED))
 
     async def aclose(self) -> None:
         """Stop whatever still runs; jobs at the server go on. Harmless when repeated."""
@@ -200,8 +209,12 @@ class Batch:
             self._room.release()
             self._handed_out = outcome
             yield outcome
-            await self._settle()  # whoever asks for the next one has dealt with this one
+            try:
+                await self._settle()  # whoever asks for the next one has dealt with this one
+            except JournalError as broken:
+                self._stop(broken)  # what was sent is answered first
         if self._problem is not None:
+            self._told = True
             raise self._problem
 
     async def _run(self) -> None:
@@ -251,6 +264,10 @@ class Batch:
     async def _submit(self, item: Item) -> None:
         """Bring an input on its way; it has a place among the submissions, which it gives back once it was sent."""
         problem = await self._hand_in(item)
+        if is_outage(problem) and self.report.submitted:
+            problem = await self._outlast(item, problem)
+        elif problem is None:
+            self._outage.over()
         if isinstance(problem, SubmitUncertainError) and self._intake.can_look_for(item):
             problem = await self._reconcile(item, problem)
         if problem is not None:
@@ -277,23 +294,39 @@ class Batch:
             self._submissions.release()
         return None
 
+    async def _outlast(self, item: Item, problem: SymblError | None) -> SymblError | None:
+        """The line went down in mid-batch, which is no fault of this input: try it again until it is up."""
+        async with self._outage.turn():
+            while is_outage(problem):
+                try:
+                    with self._stoppable():
+                        if not await self._outage.pause():
+                            return problem
+                        await self._submissions.acquire()
+                except SymblError as error:
+                    return error
+                problem = await self._hand_in(item)
+            self._outage.over()
+        return problem
+
     async def _reconcile(self, item: Item, doubt: SubmitUncertainError) -> SymblError | None:
         """Look for an input in doubt: now, and once it would be there for sure; what is not there is sent again."""
         assert item.entry is not None  # noqa: S101 - it can be looked for
-        call = Call()
         try:
-            with self._may_be_given_up(call), call.running():
-                await item.entry.write(RowState.UNCERTAIN if item.sent else item.entry.row.state, str(doubt))
+            with self._stoppable():
+                settles_in = self._intake.settles_in(item)
+                if item.sent:
+                    await item.entry.write(RowState.UNCERTAIN, str(doubt))
                 if await self._intake.look_for(item):
                     return None
-                await sleep(self._clock, self._intake.settles_in(item))
+                await sleep(self._clock, settles_in)
                 if await self._intake.look_for(item):
                     return None
+                await self._submissions.acquire()
+        except (JournalError, ClientStateError, RequestTimeoutError) as error:
+            return error  # of the journal, a stop, or the end of the batch's time
         except SymblError as error:
-            if isinstance(error, JournalError) or error is call.reason:
-                return error
             return SubmitUncertainError(f"{doubt} It could not be looked for there: {error}")
-        await self._submissions.acquire()
         return await self._hand_in(item, absent=True)
 
     async def _watch(self, item: Item, handle: JobHandle) -> None:
@@ -317,10 +350,12 @@ class Batch:
         call = Call()
         timer = self._clock.call_at(self._clock.time() + seconds, lambda: call.give_up(late))
         try:
-            with self._may_be_given_up(call), call.running():
+            with self._stoppable(call):
                 await until_read(conversation, self._clock)
         except SymblError as error:
-            if not (self._draining and isinstance(error, ClientStateError)):
+            if isinstance(error, AuthenticationError) and error.status == 401:
+                self._stop(error)
+            elif not self._was_stopped(error):
                 gone = OutcomeState.LOST if isinstance(error, NotFoundError) else OutcomeState.UNREAD
                 state = OutcomeState.LATE if isinstance(error, TimeoutError) else gone
                 await self._deliver(item, state, conversation=conversation, error=error)
@@ -347,17 +382,22 @@ class Batch:
             await self._deliver(item, OutcomeState.FAILED, job=job, conversation=conversation, error=failed)
 
     async def _tell_problem(self, item: Item, problem: SymblError) -> None:
-        if self._draining and isinstance(problem, ClientStateError):
-            return  # it was not sent; a later run takes it up
+        if self._was_stopped(problem):
+            return  # a later run takes it up
         if isinstance(problem, JournalError):
             self._stop(problem)
             return
+        entry = item.entry
+        if entry is not None and entry.has_job and isinstance(problem, ClientStateError):
+            return  # the client was closed, which the batch tells as a whole
         # Refused credentials are refused for every other input too: nothing is wrong with this one.
         turned_back = isinstance(problem, AuthenticationError) and problem.status == 401
+        if entry is not None and entry.in_doubt and not isinstance(problem, SubmitUncertainError) and not turned_back:
+            problem = SubmitUncertainError(f"{entry.row.source} was sent, and no usable answer came; now: {problem}")
         state = state_of(problem)
-        if item.entry is not None and not (item.entry.in_doubt and state is not OutcomeState.UNCERTAIN):
+        if entry is not None and not (entry.in_doubt and turned_back):
             try:
-                await item.entry.write(RowState.PLANNED if turned_back else RowState(state.value), str(problem))
+                await entry.write(RowState.PLANNED if turned_back else RowState(state.value), str(problem))
             except JournalError as error:
                 self._stop(error)
                 return
@@ -370,7 +410,8 @@ class Batch:
         """Nothing more can be sent; of a journal that cannot be written, tell the ids of what is not in it."""
         if isinstance(error, JournalError):
             known = self._problem.accepted if isinstance(self._problem, JournalError) else ()
-            error = JournalError(str(error), accepted=(*known, *error.accepted))
+            unwritten = () if self._intake.journal is None else self._intake.journal.unwritten
+            error = JournalError(str(error), accepted=tuple(dict.fromkeys((*known, *error.accepted, *unwritten))))
         self._problem = error if isinstance(error, JournalError) else self._problem or error
         self.drain()
 
@@ -384,14 +425,26 @@ class Batch:
 
     @contextmanager
     def _may_be_given_up(self, call: Call) -> Iterator[None]:
-        """Let the end of the batch's time end the body."""
+        """Let the end of the batch's time, or a stop, end the body, which runs as *call*."""
         self._calls.add(call)
         try:
             if self._late:
                 raise self._too_late()
+            if self._draining:
+                raise ClientStateError(_STOPPED)
             yield
         finally:
             self._calls.discard(call)
+
+    @contextmanager
+    def _stoppable(self, call: Call | None = None) -> Iterator[None]:
+        """Run the body as a call that may be given up."""
+        call = call or Call()
+        with self._may_be_given_up(call), call.running():
+            yield
+
+    def _was_stopped(self, problem: SymblError) -> bool:
+        return self._draining and isinstance(problem, ClientStateError)
 
     def _too_late(self) -> SymblError:
         return RequestTimeoutError(f"not done within the {self._timeout} s that the batch may take")
@@ -414,10 +467,11 @@ class Batch:
                 error = JobFailedError(failure_text(job), job=job, handle=item.handle)
             elif conversation is not None and self._fetch:
                 try:
-                    call = Call()
-                    with self._may_be_given_up(call), call.running():
+                    with self._stoppable():
                         results = dict(await conversation.fetch(*self._fetch))
                 except SymblError as problem:
+                    if self._was_stopped(problem):
+                        return
                     state, error = OutcomeState.UNREAD, problem
         finally:
             self._readers.release()

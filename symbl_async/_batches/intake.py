@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 from attrs import define, field, frozen
@@ -17,7 +17,7 @@ from .._media import make_submission
 from .._policy.clock import Clock
 from .._transport.calls import Call
 from ..conversations import Conversation
-from ..errors import InvalidInputError, SubmitUncertainError
+from ..errors import InvalidInputError, SubmitUncertainError, UploadStalledError
 from ..models.submission import Submission, TextSubmission
 from .inputs import input_key, input_name, input_place, journal_key
 from .outcome import BatchReport
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("symbl_async")
 
+_DISK_CALLS = 16
+
+T = TypeVar("T")
+PosArgs = TypeVarTuple("PosArgs")
+
 OnUncertain = Literal["keep", "reconcile", "resubmit"]
 
 
@@ -36,18 +41,20 @@ class Desk:
     """What a batch asks of its client, beyond what everybody may.
 
     Attributes:
-        identity: Returns what tells the client's server from others.
+        identity: Returns what tells the client's server from others, and its account from others there.
         start: Runs a function in a task of the client.
         submit: Submits, as a call that may be given up.
         take_up: Returns the handle of a job that was submitted earlier, and lets it hold a slot.
         is_idempotent: Tells whether the server knows a repeat by its key.
+        stall: Seconds after which a disk that says nothing is given up.
     """
 
-    identity: Callable[[], str]
+    identity: Callable[[], tuple[str, str]]
     start: Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
     submit: Callable[[Submission, Call], Awaitable[JobHandle]]
     take_up: Callable[[str, str | None], JobHandle]
     is_idempotent: Callable[[], Awaitable[bool]]
+    stall: float
 
 
 @define(eq=False, repr=False)
@@ -58,6 +65,7 @@ class Item:
         handle: Its job, once there is one.
         entry: Its entry in the journal, if there is a journal.
         conversation: What was found of it at the server, where its job is not known.
+        submission: What was made of it, until it is handed in for good.
         dated: Whether it says itself when it was spoken, so that its conversation starts at any time.
         sent: Whether this run has sent it.
     """
@@ -68,13 +76,9 @@ class Item:
     handle: JobHandle | None = None
     entry: JournalEntry | None = None
     conversation: Conversation | None = None
+    submission: Submission | None = None
     dated: bool = False
     sent: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        """Whether an earlier run saw its end."""
-        return self.handle is None and self.entry is not None and self.entry.row.state in OVER
 
 
 @define(eq=False, repr=False)
@@ -96,6 +100,8 @@ class Intake:
     journal: Journal | None = None
     _seen: set[bytes] = field(init=False, factory=set)
     _keys: anyio.Lock = field(init=False, factory=anyio.Lock)
+    # Its own threads: those of a dead mount never come back.
+    _disk: anyio.CapacityLimiter = field(init=False, factory=lambda: anyio.CapacityLimiter(_DISK_CALLS))
     _reconciler: Reconciler | None = field(init=False, default=None)
 
     async def hand_in(self, item: Item, call: Call, *, absent: bool = False) -> None:
@@ -110,11 +116,14 @@ class Intake:
             SubmitUncertainError: It was sent, now or by an earlier run, and no usable answer came.
             SymblError: It could not be submitted.
         """
-        if self.journal is None:
-            await self._check_new(item.source)
-        submission = await make_submission(item.source, self.params)
-        if self.journal is not None and item.entry is None:
-            await self._begin(item, submission, self.journal)
+        submission = item.submission
+        if submission is None:
+            if self.journal is None:
+                await self._check_new(item.source)
+            # Kept for another attempt: a text file could say something else by then.
+            submission = item.submission = await make_submission(item.source, self.params)
+            if self.journal is not None:
+                await self._begin(item, submission, self.journal)
         if item.entry is not None:
             row = item.entry.row
             if row.state in OVER:
@@ -134,6 +143,7 @@ class Intake:
             call.log, call.in_doubt = item.entry, item.entry.in_doubt
         item.sent = True
         item.handle = await self.desk.submit(self._counting(submission), call)
+        item.submission = None
 
     def can_look_for(self, item: Item) -> bool:
         """Tell whether the conversation of an input in doubt can be found."""
@@ -165,7 +175,7 @@ class Intake:
 
     async def _begin(self, item: Item, submission: Submission, journal: Journal) -> None:
         async with self._keys:
-            key, fingerprint = await anyio.to_thread.run_sync(journal_key, item.source, submission, self.params)
+            key, fingerprint = await self._at_the_disk(journal_key, item.source, submission)
             self._check_first(bytes.fromhex(key), item.source)
         item.entry = await journal.begin(key, input_name(item.source), fingerprint)
         item.dated = isinstance(submission, TextSubmission) and any("duration" in each for each in submission.messages)
@@ -189,7 +199,15 @@ class Intake:
         if place is None:
             return
         async with self._keys:  # first come, first served: the first of two equal inputs is the one processed
-            self._check_first(await anyio.to_thread.run_sync(input_key, *place), source)
+            self._check_first(await self._at_the_disk(input_key, *place), source)
+
+    async def _at_the_disk(self, function: Callable[[Unpack[PosArgs]], T], *args: *PosArgs) -> T:
+        """Ask the disk in a thread; one that never answers is given up."""
+        try:
+            with anyio.fail_after(self.desk.stall):
+                return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._disk)
+        except TimeoutError:
+            raise UploadStalledError(f"the disk said nothing for {self.desk.stall:g} s") from None
 
     def _check_first(self, key: bytes, source: Any) -> None:
         if key in self._seen:

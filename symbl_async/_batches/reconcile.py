@@ -7,6 +7,7 @@ conversation and cannot be found that way.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
@@ -17,6 +18,7 @@ from attrs import define, field
 from .._crash import crash_point
 from .._policy.clock import Clock, sleep
 from ..conversations import Conversation, Conversations
+from ..errors import CapacityError, NotFoundError, ServerError, TransportError
 from ..models.conversation import ConversationDetails
 from ..models.submission import Submission
 
@@ -26,9 +28,12 @@ SETTLED = 60.0
 _FRESH = 1.0
 """Seconds for which a list serves others who ask."""
 
+_MARK = re.compile(r"\[symbl-async [0-9a-f]{16}\]")
+
 _NAME_LENGTH = 100
 _SKEW = timedelta(hours=1)
 _FIRST_LOOK, _SLOWER, _LAST_LOOK = 2.0, 1.5, 30.0
+_MISSING_GRACE, _LOST_AFTER = 30.0, 3
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,9 +43,9 @@ def mark_of(idempotency_key: str) -> str:
 
 
 def with_mark(submission: Submission, mark: str, source_name: str) -> Submission:
-    """Return the same submission with *mark* at the end of its conversation's name."""
+    """Return the same submission with *mark* before its name, where a server that cuts long names leaves it."""
     name = str(submission.params.get("name") or PurePath(source_name).name)[:_NAME_LENGTH]
-    return submission.named(f"{name} {mark}".strip())
+    return submission.named(f"{mark} {name}".strip())
 
 
 @define(eq=False, repr=False)
@@ -74,20 +79,35 @@ class Reconciler:
     async def _list(self, since: datetime) -> dict[str, list[ConversationDetails]]:
         found = defaultdict(list)
         async for details in self.conversations.list(start_time=since):
-            name = details.name or ""
-            place = name.rfind("[symbl-async ")
-            if place >= 0 and details.id:
-                found[name[place:]].append(details)
+            mark = _MARK.search(details.name or "")
+            if mark and details.id:
+                found[mark[0]].append(details)
         return found
 
 
 async def until_read(conversation: Conversation, clock: Clock) -> None:
-    """Wait for the end of a job that is not known: a conversation with messages that stays as it is counts as done."""
-    seen, pause = 0, _FIRST_LOOK
+    """Wait for the end of a job that is not known: a conversation with messages that stays as it is counts as done.
+
+    A look that fails tells nothing, as with polls: it is repeated.
+
+    Raises:
+        NotFoundError: There is no such conversation, three times in a row after the grace for new ones.
+        APIError: The server refuses to show it.
+    """
+    began, seen, misses, pause = clock.time(), 0, 0, _FIRST_LOOK
     while True:
-        count = len(await conversation.messages())
-        if count and count == seen:
-            return
-        seen = count
+        try:
+            count = len(await conversation.messages())
+        except NotFoundError:
+            misses += clock.time() - began > _MISSING_GRACE
+            if misses >= _LOST_AFTER:
+                raise
+        except (TransportError, ServerError, CapacityError):
+            pass
+        else:
+            misses = 0
+            if count and count == seen:
+                return
+            seen = count
         await sleep(clock, pause)
         pause = min(pause * _SLOWER, _LAST_LOOK)

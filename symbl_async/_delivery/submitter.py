@@ -10,6 +10,7 @@ bytes are out does not take the answer with him.
 
 from __future__ import annotations
 
+import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
@@ -24,18 +25,17 @@ from .._jobs.record import JobRecord
 from .._policy.clock import sleep
 from .._policy.retry import pause, pause_ceiling, retry_after
 from .._policy.settings import Retry, Timeouts
-from .._protocol import Reply, Request, is_success, read_accepted, status_error
+from .._protocol import Reply, Request, is_success, read_accepted, status_error, uncertain
 from .._transport.calls import Call, Calls
 from .._transport.http import ExpectationIgnoredError
 from .._transport.session import Session
-from .._transport.source import CHUNK_BYTES, OpenableSource
+from .._transport.source import CHUNK_BYTES, OpenableSource, UnreadableSourceError
 from .._transport.upload import Body, open_body
 from ..errors import (
     ClientStateError,
     JournalError,
     ResourceError,
     SubmitUncertainError,
-    SymblError,
     TransportError,
     UnexpectedResponseError,
 )
@@ -43,6 +43,8 @@ from ..models.submission import Accepted, Progress
 from .lanes import AppendLanes
 from .slots import JobSlots
 from .workload import workload
+
+logger = logging.getLogger("symbl_async")
 
 _RESENDABLE = frozenset({408, *range(500, 600)})
 """Statuses after which a submission may go out again; 5xx only if its body did not go out whole."""
@@ -66,16 +68,22 @@ class _Tries:
 
     Attributes:
         any: Whether something went out before.
+        asks: Whether the latest attempt asked before it sent its body.
+        keyed: Whether each attempt that was out whole carried the idempotency key.
         counted: Attempts that count against the limit.
         refusals: Answers 429.
         renewed: Whether a token was renewed for it.
+        reread: Whether a file that could not be read was tried once more.
         starved: Attempts for which there was no descriptor left, since ``starved_at``.
     """
 
     any: bool = False
+    asks: bool = False
+    keyed: bool = True
     counted: int = 0
     refusals: int = 0
     renewed: bool = False
+    reread: bool = False
     starved: int = 0
     starved_at: float = 0.0
 
@@ -137,6 +145,8 @@ class Submitter:
             APIError: The server refused it; nothing was submitted.
             TransportError: It could not be sent; nothing was submitted.
             SubmitUncertainError: It went out and no usable answer came back.
+            UnexpectedResponseError: A redirect or another answer that the API does not have, before all was sent.
+            JournalError: The journal cannot be written.
             ClientStateError: An earlier append to the same conversation failed.
         """
         call = call or Call()
@@ -176,7 +186,11 @@ class Submitter:
             delivery.error = error
             if call.in_doubt and not isinstance(error, SubmitUncertainError | JournalError):
                 why = "it was given up before an answer came" if error is call.reason else "no answer came, and then"
-                delivery.error = _uncertain(request, f"{why}: {error}", None)
+                delivery.error = uncertain(request, f"{why}: {error}", None)
+        except BaseException:
+            if call.in_doubt:
+                delivery.error = uncertain(request, "the client was closed before an answer came", None)
+            raise
         finally:
             delivery.ended.set()
 
@@ -216,18 +230,25 @@ class Submitter:
             delay: float | None = None
             tries.counted += 1
             try:
-                reply, token, body = await self._attempt(request, source, on_progress, call, repeats=tries.any)
+                reply, token, body = await self._attempt(request, source, on_progress, call, tries)
+                tries.starved = 0
                 if is_success(reply):
                     self.session.budget.earn()
+                    if not body.released:
+                        logger.warning("%s was accepted before all of it was sent", source.name)
                     accepted = self._accepted(request, reply)
                     crash_point("ids_parsed")
                     return accepted, body, None if call.log is None else call.log.accepted(accepted)
                 if body.released and not 400 <= reply.status < 500:
-                    raise _uncertain(request, f"the server answered {reply.status}", reply)
+                    raise uncertain(request, f"the server answered {reply.status}", reply)
             except ExpectationIgnoredError:
                 self._heeds_expectations = False
                 tries.counted -= 1
                 continue
+            except UnreadableSourceError:
+                if tries.reread or not source.replayable or call.ending:
+                    raise
+                tries.reread = True
             except ResourceError as error:
                 # Nothing was sent, and no server is spared by giving up: what others hold here becomes free.
                 if not source.replayable or call.ending or not self._may_wait_for_descriptors(tries):
@@ -235,12 +256,13 @@ class Submitter:
                 tries.counted -= 1
                 delay = pause(self.retry, tries.starved, self.rng)
             except TransportError as error:
+                tries.starved = 0
                 if not error.transient or not source.replayable or not self._again(tries, call):
                     raise doubt or error from None
             except SubmitUncertainError as error:
                 # A repeat under the same key is no second job, so sending it again makes sure.
                 doubt = error
-                may_repeat = self.session.is_idempotent or self.at_least_once
+                may_repeat = (tries.keyed and self.session.is_idempotent) or self.at_least_once
                 if not may_repeat or not source.replayable or not self._again(tries, call):
                     raise
             else:
@@ -262,7 +284,7 @@ class Submitter:
         if reply.status == 401 and not tries.renewed and token is not None:
             tries.renewed = True
             return await self.session.tokens.replace(token) is not None
-        if reply.status == 417 and self._heeds_expectations:
+        if reply.status == 417 and tries.asks:
             self._heeds_expectations = False
             return True
         if reply.status == 429:
@@ -279,8 +301,7 @@ class Submitter:
         source: OpenableSource,
         on_progress: Progress | None,
         call: Call,
-        *,
-        repeats: bool,
+        tries: _Tries,
     ) -> tuple[Reply, str | None, Body]:
         """Send it once, inside an upload slot; the source is open for just as long.
 
@@ -290,11 +311,13 @@ class Submitter:
 
         async def mark() -> None:
             if call.log is not None:
-                await call.log.committing()
+                await call.log.committing(keyed=body.keyed)
                 crash_point("commit_marked")
-                if call.ending:  # this runs in the task that sends the body, which a cancel reaches a little later
+            if call.ending:  # this runs in the task that sends the body, which a cancel reaches a little later
+                if call.log is not None:
                     call.log.withdrawn()
-                    raise call.reason or ClientStateError("its caller was cancelled")
+                raise call.reason or ClientStateError("its caller was cancelled")
+            tries.keyed = tries.keyed and body.keyed
             # From here to the last chunk there is no await: whoever ends the call before this, ends what was not sent.
             call.in_doubt = call.committed = True
 
@@ -305,13 +328,13 @@ class Submitter:
             if call.log is not None and not call.in_doubt:
                 await call.log.uploading()
                 crash_point("uploading_marked")
-            if repeats and self._heeds_expectations and body.size > CHUNK_BYTES:
-                request = evolve(request, expects_continue=True)
+            tries.asks = tries.any and self._heeds_expectations and body.size > CHUNK_BYTES
+            request = evolve(request, expects_continue=tries.asks)
             try:
                 reply, token = await self.session.attempt(request, body=body)
             except TransportError as error:
                 if body.released:
-                    raise _uncertain(request, str(error), None) from None
+                    raise uncertain(request, str(error), None) from None
                 raise
             finally:
                 call.committed = False
@@ -331,19 +354,7 @@ class Submitter:
         try:
             return read_accepted(request, reply)
         except UnexpectedResponseError as error:
-            raise _uncertain(request, str(error), reply) from None
+            raise uncertain(request, str(error), reply) from None
 
     def _again(self, tries: _Tries, call: Call) -> bool:
         return not call.ending and tries.counted < self.retry.attempts and self.session.budget.spend()
-
-
-def _uncertain(request: Request, why: str, reply: Reply | None) -> SymblError:
-    return SubmitUncertainError(
-        f"{request.method} {request.path} went out whole, but {why}. The job may or may not exist, so it was not sent "
-        "again: look for the conversation at the server before you repeat it",
-        status=None if reply is None else reply.status,
-        body=b"" if reply is None else reply.body,
-        headers={} if reply is None else reply.headers,
-        method=request.method,
-        path=request.path,
-    )

@@ -58,6 +58,7 @@ class Row:
         job_id: The job, once there is one.
         conversation_id: Its conversation.
         idempotency_key: Sent with every attempt to servers that honour it.
+        keyed: Whether all that may have been taken was sent with the key.
         mark: What its conversation can be found by, once it was sent so.
         sent_at: When its last bytes were first let go in such a way that a job may exist, ISO 8601 in UTC.
         note: What went wrong last.
@@ -71,6 +72,7 @@ class Row:
     job_id: str | None = None
     conversation_id: str | None = None
     idempotency_key: str = field(default="", repr=False)
+    keyed: bool = False
     mark: str = ""
     sent_at: str = ""
     note: str = ""

@@ -13,13 +13,13 @@ import queue
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from attrs import astuple, fields
+from attrs import astuple, evolve, fields
 
 from .._crash import crash_point
 from ..errors import JournalError, JournalLockedError
@@ -45,6 +45,7 @@ _SCHEMA = (
         job_id TEXT,
         conversation_id TEXT,
         idempotency_key TEXT NOT NULL,
+        keyed INTEGER NOT NULL,
         mark TEXT NOT NULL,
         sent_at TEXT NOT NULL,
         note TEXT NOT NULL,
@@ -61,15 +62,17 @@ _Work = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
 
 
 class Store:
-    """An open journal file; made by ``open_store``, closed with ``close``."""
+    """A journal file, opened with ``open`` and closed with ``close``."""
 
-    def __init__(self, path: Path, origin: str) -> None:
+    def __init__(self, path: Path, origin: str, account: str = "") -> None:
         self.path = path
-        self._origin = origin
+        self._about = {"origin": origin, "account": account}
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._broken: JournalError | None = None
+        # Between the loop, which queues unless it is broken, and the thread, which breaks it and clears the queue.
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="symbl_async journal", daemon=True)
 
     async def open(self) -> None:
@@ -120,17 +123,19 @@ class Store:
     def _call(self, function: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
         future.add_done_callback(_look)
-        if self._broken is not None:
-            future.set_exception(self._broken)
-        else:
-            self._queue.put((function, future))
+        with self._door:
+            broken = self._broken
+            if broken is None:
+                self._queue.put((function, future))
+        if broken is not None:
+            future.set_exception(broken)
         return future
 
     # In the writer's thread.
 
     def _run(self) -> None:
         try:
-            with closing(_lock(self.path)), closing(_open(self.path, self._origin)) as connection:
+            with closing(_lock(self.path)), closing(_open(self.path, self._about)) as connection:
                 crash_point("resume_opened")
                 self._tell(self._ready, None)
                 self._serve(connection)
@@ -184,7 +189,8 @@ class Store:
 
     def _refuse_the_rest(self) -> None:
         closed = self._broken or JournalError(f"the journal {self.path} is closed")
-        self._broken = closed
+        with self._door:
+            self._broken = closed
         with suppress(queue.Empty):
             while True:
                 work = self._queue.get_nowait()
@@ -230,7 +236,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 def _row(found: tuple[Any, ...]) -> Row:
     row = Row(*found)
-    return Row(row.key, row.source, RowState(row.state), *found[3:])
+    return evolve(row, state=RowState(row.state), keyed=bool(row.keyed))
 
 
 def _write(connection: sqlite3.Connection, row: Row) -> None:
@@ -271,18 +277,18 @@ def _lock(path: Path) -> sqlite3.Connection:
     return lock
 
 
-def _open(path: Path, origin: str) -> sqlite3.Connection:
+def _open(path: Path, about: Mapping[str, str]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         # Asked before SQLite reads: it takes back what a kill left half made, but a log beside an empty file as well.
         logged = path.with_name(path.name + "-wal").exists()
         if not logged and connection.execute("PRAGMA page_count").fetchone() == (0,):
-            _make(connection, origin)
+            _make(connection)
         else:
             _check(connection, path)
         connection.execute("PRAGMA journal_mode=WAL")  # where the file system has no shared memory this stays as it was
         connection.execute("PRAGMA synchronous=FULL")
-        _check_origin(connection, path, origin)
+        _check_about(connection, path, about)
     except sqlite3.Error as error:
         connection.close()
         raise _unreadable(path, error) from None
@@ -292,12 +298,11 @@ def _open(path: Path, origin: str) -> sqlite3.Connection:
     return connection
 
 
-def _make(connection: sqlite3.Connection, origin: str) -> None:
+def _make(connection: sqlite3.Connection) -> None:
     """Make all of it or nothing, so that a kill in between leaves a file that SQLite makes empty again."""
     connection.execute("BEGIN IMMEDIATE")
     for statement in (f"PRAGMA application_id={_APPLICATION_ID}", f"PRAGMA user_version={_VERSION}", *_SCHEMA):
         connection.execute(statement)
-    connection.execute("INSERT INTO about VALUES ('origin', ?)", (origin,))
     connection.execute("COMMIT")
 
 
@@ -313,10 +318,18 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise JournalError(f"the journal {path} is damaged ({verdict}); it was left as it is")
 
 
-def _check_origin(connection: sqlite3.Connection, path: Path, origin: str) -> None:
-    (known,) = connection.execute("SELECT value FROM about WHERE name = 'origin'").fetchone()
-    if known != origin:
-        raise JournalError(f"the journal {path} is of a run against {known}, this client is of {origin}")
+def _check_about(connection: sqlite3.Connection, path: Path, about: Mapping[str, str]) -> None:
+    """Hold the journal to the server and the account of its first run; what neither says nor knows does not count."""
+    known = dict(connection.execute("SELECT name, value FROM about"))
+    for name, value in about.items():
+        if value and known.get(name, value) != value:
+            was = f"against {known[name]}, this client is of {value}" if name == "origin" else f"of another {name}"
+            raise JournalError(f"the journal {path} is of a run {was}; it was left as it is")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT OR IGNORE INTO about VALUES (?, ?)", [(name, value) for name, value in about.items() if value]
+    )
+    connection.execute("COMMIT")
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> JournalError:

@@ -29,8 +29,11 @@ class Log(Protocol):
         """An attempt is about to be sent."""
         ...
 
-    async def committing(self) -> None:
+    async def committing(self, *, keyed: bool) -> None:
         """The last bytes are about to be sent: once this returns the server may have a job.
+
+        Args:
+            keyed: The request carries the idempotency key.
 
         Raises:
             JournalError: That could not be written down, so they must not be sent.

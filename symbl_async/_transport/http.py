@@ -194,14 +194,14 @@ class HttpTransport:
         """End an upload that gives no answer *limit* seconds after nothing is left to send; before, while it moves."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(None) as deadline:
-            sent, moved_at = -1, loop.time()
+            moved, moved_at = (-1, 0), loop.time()
             timer: asyncio.Handle
 
             def watch() -> None:
-                nonlocal sent, moved_at, timer
+                nonlocal moved, moved_at, timer
                 now = loop.time()
-                if body.sent != sent:
-                    sent, moved_at = body.sent, now
+                if (body.sent, body.moves) != moved:
+                    moved, moved_at = (body.sent, body.moves), now
                 allowed = limit if body.sent >= body.size else self.timeouts.stall + limit
                 if now - moved_at >= allowed or (expectation is not None and expectation.ignored(now)):
                     deadline.reschedule(now)

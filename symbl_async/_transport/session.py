@@ -9,8 +9,17 @@ from attrs import define, evolve, field
 from .._policy.clock import Clock, sleep
 from .._policy.retry import RETRYABLE_READ, RetryBudget, pause, retry_after
 from .._policy.settings import Retry
-from .._protocol import Reply, Request, build_generate_token, is_success, read_extensions, read_token, status_error
-from ..errors import ConfigurationError, TransportError
+from .._protocol import (
+    Reply,
+    Request,
+    build_generate_token,
+    is_success,
+    read_extensions,
+    read_token,
+    status_error,
+    uncertain,
+)
+from ..errors import ConfigurationError, ConnectError, ResourceError, TransportError
 from ..models.submission import TokenGrant
 from .http import Transport
 from .token import Secret, TokenCache
@@ -20,6 +29,9 @@ _IDEMPOTENCY = "idempotency-key"
 
 _LONG_UPLOAD = 10.0
 """Seconds from which an upload tells how fast others will be."""
+
+_FIRST_LOOK, _SLOWER, _LAST_LOOK = 0.5, 1.5, 5.0
+"""Seconds after which a result that is still being made is asked for again, and how they grow."""
 
 
 @define(eq=False, repr=False)
@@ -56,8 +68,17 @@ class Session:
         token = await self.tokens.get(lasting) if request.authenticated else None
         if request.idempotency_key and not self.is_idempotent:
             request = evolve(request, idempotency_key="")
+        if body is not None:
+            body.keyed = bool(request.idempotency_key)
         began = self.clock.time()
-        reply = await self.transport.send(request, token=token, body=body)
+        try:
+            reply = await self.transport.send(request, token=token, body=body)
+        except (ConnectError, ResourceError):
+            raise  # nothing was sent
+        except TransportError as error:
+            if not request.submits or body is not None:  # of a body of its own the caller knows how far it got
+                raise
+            raise uncertain(request, str(error), None) from None
         if body is not None and body.released and self.clock.time() - began > _LONG_UPLOAD:
             self._rate = body.size / (self.clock.time() - began)
         return reply, token
@@ -70,13 +91,18 @@ class Session:
         return reply
 
     async def read(self, request: Request) -> Reply:
-        """Send a request that may be repeated and return its 2xx answer.
+        """Send a request that has no body of its own and return its 2xx answer.
+
+        It is repeated after passing failures. One that makes something new (``request.submits``) is so only where it
+        was not sent or was answered 408 or 429: then nothing was made.
 
         Raises:
             APIError: The last answer was an error status.
             TransportError: The last attempt got no answer.
+            SubmitUncertainError: It makes something new, was sent, and got no usable answer.
         """
         attempt = 0
+        look, last_look = _FIRST_LOOK, self.clock.time() + request.not_yet
         while True:
             attempt += 1
             delay: float | None = None
@@ -89,9 +115,15 @@ class Session:
                 if is_success(reply):
                     self.budget.earn()
                     return reply
-                if reply.status not in RETRYABLE_READ or not self._again(attempt):
-                    raise status_error(request, reply)
+                if request.submits and not 400 <= reply.status < 500:
+                    raise uncertain(request, f"the server answered {reply.status}", reply)
                 delay = retry_after(reply.headers, self.retry)
+                if reply.status == 404 and self.clock.time() < last_look:
+                    attempt = 0
+                    delay = min(look if delay is None else delay, last_look - self.clock.time())
+                    look = min(look * _SLOWER, _LAST_LOOK)
+                elif reply.status not in RETRYABLE_READ or not self._again(attempt):
+                    raise status_error(request, reply)
             await sleep(self.clock, pause(self.retry, attempt, self.rng) if delay is None else delay)
 
     def _again(self, attempt: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import io
 import os
@@ -14,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import anyio
 import anyio.lowlevel
 
 from ..errors import InvalidInputError, ResourceError
@@ -30,7 +32,11 @@ SMALL_CHUNK_BYTES = 256 * 1024
 
 T = TypeVar("T")
 
-_OUT_OF_DESCRIPTORS = {24, 23}  # EMFILE, ENFILE
+_OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+
+
+class UnreadableSourceError(InvalidInputError):
+    """The file was opened, and its bytes could not be read; a disk or a network may do better the next time."""
 
 
 class Reader(Protocol):
@@ -97,8 +103,11 @@ def openable(source: Source, executor: Executor, chunk_bytes: int = CHUNK_BYTES)
     )
 
 
-async def read_head(path: str | os.PathLike[str], executor: Executor) -> bytes | None:
-    """Return the first bytes of a regular file; ``None`` where there is none: opening it for sending will say why."""
+async def read_head(path: str | os.PathLike[str], executor: Executor, *, timeout: float) -> bytes | None:
+    """Return the first bytes of a regular file; ``None`` where there is none: opening it for sending will say why.
+
+    So it is where the file gives nothing within *timeout* seconds.
+    """
 
     def read() -> bytes | None:
         try:
@@ -112,7 +121,9 @@ async def read_head(path: str | os.PathLike[str], executor: Executor) -> bytes |
         finally:
             os.close(descriptor)
 
-    return await _in_thread(read, executor)
+    with anyio.move_on_after(timeout):
+        return await _in_thread(read, executor)
+    return None
 
 
 class BytesSource:
@@ -379,7 +390,8 @@ class _file_errors:  # noqa: N801 - reads as the statement it is
         if isinstance(error, OSError):
             if error.errno in _OUT_OF_DESCRIPTORS:
                 raise ResourceError("this process is out of file descriptors; lower max_uploads or raise the limit")
-            raise InvalidInputError(_refusal(self._name, error)) from None
+            kind = UnreadableSourceError if error.errno == errno.EIO else InvalidInputError
+            raise kind(_refusal(self._name, error)) from None
         if isinstance(error, ValueError) and not isinstance(error, InvalidInputError):
             raise InvalidInputError(f"{self._name} cannot be read: {error}") from None
 

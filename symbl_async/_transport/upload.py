@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import aiohttp
 import anyio.lowlevel
@@ -35,7 +35,9 @@ class Body:
     Attributes:
         size: Declared length in bytes.
         sent: Bytes handed to the connection so far.
+        moves: How often bytes of the present chunk were seen to leave.
         head: The first of them.
+        keyed: Whether the request carries an idempotency key.
         failure: What our side raised while sending; aiohttp would wrap it beyond recognition.
         released: True once the last chunk was let go: from then on the server may have the whole request.
     """
@@ -47,8 +49,10 @@ class Body:
     _on_progress: Progress | None = None
     _commit: CommitMark | None = None
     sent: int = field(init=False, default=0)
+    moves: int = field(init=False, default=0)
     head: bytes = field(init=False, default=b"")
     released: bool = field(init=False, default=False)
+    keyed: bool = field(init=False, default=False)
     failure: SymblError | None = field(init=False, default=None)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -105,7 +109,7 @@ class Body:
         """Write *chunk*, however long it takes, as long as bytes of it move."""
         try:
             async with asyncio.timeout(None) as deadline:
-                watch = _StallWatch(writer, self._stall, deadline, len(chunk) + _unsent(writer))
+                watch = _StallWatch(self, writer, self._stall, deadline, len(chunk) + _unsent(writer))
                 try:
                     await writer.write(chunk)
                 finally:
@@ -121,8 +125,11 @@ class _StallWatch:
     collector, which stops everything to find them.
     """
 
-    def __init__(self, writer: AbstractStreamWriter, stall: float, deadline: asyncio.Timeout, waiting: int) -> None:
+    def __init__(
+        self, body: Body, writer: AbstractStreamWriter, stall: float, deadline: asyncio.Timeout, waiting: int
+    ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._body = body
         self._writer = writer
         self._stall = stall
         self._deadline = deadline
@@ -138,6 +145,7 @@ class _StallWatch:
         now, left = self._loop.time(), _unsent(self._writer)
         if left != self._waiting:
             self._waiting, self._moved_at = left, now
+            self._body.moves += 1
         still = now - self._moved_at
         if still >= self._stall:
             self._deadline.reschedule(now)
@@ -157,8 +165,16 @@ async def open_body(
 
     Raises:
         InvalidInputError: The source cannot be read.
+        UploadStalledError: It cannot be opened in *stall* seconds.
     """
-    async with source.open() as (size, reader):
+    async with AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(stall) as watch:
+                size, reader = await stack.enter_async_context(source.open())
+        except TimeoutError:
+            if not watch.expired():  # raised by a caller's own file
+                raise
+            raise UploadStalledError(f"{source.name}: opening it took longer than {stall:g} s") from None
         yield Body(size, reader, stall, source.name, report(on_progress, 0, size), commit)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .._version import __version__
 from ..errors import AuthenticationError, ConfigurationError, InvalidInputError, JournalError, SymblError
-from . import apps, doctor, journal, process, serve, steps
+from . import apps, doctor, imports, journal, process, serve, steps
 from .target import complete_local
 
 _HELP = """Submit text, audio and mp4 video to a Symbl-compatible server and read the results.
@@ -39,6 +39,7 @@ def make_app() -> App:
     app.command(serve.serve)
     app.command(apps.make_app())
     app.command(doctor.doctor)
+    app.command(imports.import_, name="import")
     return app
 
 

@@ -10,6 +10,7 @@ import anyio
 
 from .._journal.rows import IN_DOUBT, Row, RowState
 from .._journal.store import read_rows
+from .render import one_line
 
 _ADVICE = {
     RowState.PLANNED: "not sent yet; a rerun sends them",
@@ -53,9 +54,4 @@ async def journal(file: Path) -> int:
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    return (row.state, _plain(row.source), row.job_id or "-", row.conversation_id or "-", _plain(row.note) or "-")
-
-
-def _plain(text: str) -> str:
-    """Return *text* on one line, without what would move a terminal's cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return (row.state, one_line(row.source), row.job_id or "-", row.conversation_id or "-", one_line(row.note) or "-")

@@ -40,6 +40,11 @@ def as_data(model: object) -> Any:
     return model
 
 
+def one_line(text: str) -> str:
+    """Return *text* on one line, without what would move a terminal's cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def json_line(data: object) -> str:
     """Return *data* as one line of JSON."""
     return msgspec.json.encode(as_data(data)).decode() + "\n"

@@ -13,9 +13,13 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn, override
 
+from .analytics import MemberAnalytics, OverlappingMember
 from .conversation import Phrase, Sentiment, Speaker
+from .insights import ActionItem, DetectedEntity, DetectedTracker, EntityMatch, FollowUp, Insight
+from .tracker import SavedTracker
 
 T = TypeVar("T")
+Structure = Callable[[Any, Any], T]
 
 _IRREGULAR = {"speaker": "from"}
 
@@ -43,21 +47,90 @@ def read_text(value: object, _: object = None) -> str:
     raise TypeError(f"expected a text, not {type(value).__name__}")
 
 
-def _read_speaker(value: object, structure: Callable[[Any, Any], Speaker]) -> Speaker | None:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"a speaker must be an object, not {type(value).__name__}")
-    if not any(item is not None for item in value.values()):
+# What differs between the generations, or from the rest, is put into the one form before a model is made of it. What
+# has no attribute stays in `extra` as it came. Values that are no objects are passed on and refused there.
+
+
+def _read_speaker(value: Any, structure: Structure[Speaker]) -> Speaker | None:
+    if isinstance(value, Mapping) and not any(item is not None for item in value.values()):
         return None  # an empty object is how the service spells "unknown"
-    user_id = value.get("userId")
-    if value.get("email") is None and isinstance(user_id, str) and "@" in user_id:
-        value = {**value, "email": user_id}
-    return structure(value, Speaker)
+    return structure(_with_email(value), Speaker)
 
 
-def _read_sentiment(value: object, structure: Callable[[Any, Any], Sentiment]) -> Sentiment:
+def _with_email(value: Any) -> Any:
+    """Take a user id that looks like an e-mail address for one."""
+    user_id = value.get("userId") if isinstance(value, Mapping) else None
+    if isinstance(user_id, str) and "@" in user_id and value.get("email") is None:
+        return {**value, "email": user_id}
+    return value
+
+
+def _with_score(value: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(value.get("polarity"), Mapping):
-        value = {**value, "score": value["polarity"].get("score")}
-    return structure(value, Sentiment)
+        return {**value, "score": value["polarity"].get("score")}
+    return value
+
+
+def _with_text(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+def _with_message_ids(value: Any) -> Any:
+    """Read the ids from references, which comprehensive action items have in their place."""
+    refs = value.get("messageRefs") if isinstance(value, Mapping) else None
+    if isinstance(refs, list) and value.get("messageIds") is None:
+        return {**value, "messageIds": [ref["id"] for ref in refs if isinstance(ref, Mapping) and "id" in ref]}
+    return value
+
+
+def _with_detected_value(value: Any) -> Any:
+    if isinstance(value, Mapping) and value.get("detectedValue") is None and "value" in value:
+        return {**value, "detectedValue": value["value"]}
+    return value
+
+
+def _in_both_forms(value: Any) -> Any:
+    """Give an entity of the earlier form its match, and one of the later form its text and messages."""
+    if not isinstance(value, Mapping):
+        return value
+    matches, refs = value.get("matches"), value.get("messageRefs")
+    if matches is None:
+        return {**value, "matches": [{"detectedValue": value.get("text"), "messageRefs": refs}] if refs else []}
+    if not isinstance(matches, list) or not all(isinstance(match, Mapping) for match in matches):
+        return value
+    value = dict(value)
+    if refs is None:
+        lists = [match.get("messageRefs") or [] for match in matches]
+        value["messageRefs"] = [ref for one in lists if isinstance(one, list) for ref in one]
+    if value.get("text") is None and matches:
+        value["text"] = _with_detected_value(matches[0]).get("detectedValue")
+    return value
+
+
+def _with_matches(value: Any) -> Any:
+    """Take a bare match for a tracker with that match."""
+    if not isinstance(value, Mapping) or value.get("matches") is not None:
+        return value
+    if "messageRefs" not in value and "insightRefs" not in value:
+        return value
+    return {**{name: value[name] for name in ("id", "name") if name in value}, "matches": [value]}
+
+
+def _read_saved(value: Any, structure: Structure[SavedTracker]) -> SavedTracker:
+    """Keep times in forms of a service's own as they are: no source says which there are."""
+    if not isinstance(value, Mapping):
+        return structure(value, SavedTracker)
+    odd = {name: value[name] for name in ("createdOn", "updatedOn") if name in value and not _is_instant(value[name])}
+    saved = structure({name: item for name, item in value.items() if name not in odd}, SavedTracker)
+    return attrs.evolve(saved, extra={**saved.extra, **odd}) if odd else saved
+
+
+def _is_instant(value: object) -> bool:
+    try:
+        read_instant(value)
+    except (TypeError, ValueError):
+        return value is None
+    return True
 
 
 def _model_hook(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
@@ -81,6 +154,25 @@ def _model_hook(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], A
     return structure
 
 
+_PREPARED: Mapping[type, Callable[[Any], Any]] = {
+    ActionItem: _with_message_ids,
+    DetectedEntity: _in_both_forms,
+    DetectedTracker: _with_matches,
+    EntityMatch: _with_detected_value,
+    FollowUp: _with_message_ids,
+    Insight: _with_message_ids,
+    MemberAnalytics: _with_email,
+    OverlappingMember: _with_email,
+    Phrase: _with_text,
+    Sentiment: _with_score,
+}
+
+
+def _prepared(cls: type, prepare: Callable[[Any], Any], converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    model = _model_hook(cls, converter)
+    return lambda value, _: model(prepare(value), cls)
+
+
 def _make() -> cattrs.Converter:
     converter = cattrs.Converter(prefer_attrib_converters=True)
     converter.register_structure_hook(datetime, read_instant)
@@ -90,14 +182,11 @@ def _make() -> cattrs.Converter:
     )
     converter.register_structure_hook_func(lambda t: t is object, lambda value, _: value)
     converter.register_structure_hook_factory(attrs.has, lambda cls: _model_hook(cls, converter))
-    speaker = _model_hook(Speaker, converter)
+    for cls, prepare in _PREPARED.items():
+        converter.register_structure_hook(cls, _prepared(cls, prepare, converter))
+    speaker, saved = _model_hook(Speaker, converter), _model_hook(SavedTracker, converter)
     converter.register_structure_hook(Speaker, lambda value, _: _read_speaker(value, speaker))
-    sentiment = _model_hook(Sentiment, converter)
-    converter.register_structure_hook(Sentiment, lambda value, _: _read_sentiment(value, sentiment))
-    phrase = _model_hook(Phrase, converter)
-    converter.register_structure_hook(
-        Phrase, lambda value, _: Phrase(value) if isinstance(value, str) else phrase(value, Phrase)
-    )
+    converter.register_structure_hook(SavedTracker, lambda value, _: _read_saved(value, saved))
     return converter
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,7 +38,7 @@ def check_conversation_id(value: object) -> str | None:
 
 def check_url(value: object, what: str = "url") -> str:
     """Return *value* if it is an http(s) URL with a host and without credentials."""
-    text = _text(what, value)
+    text = check_text(what, value)
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
@@ -55,7 +55,7 @@ def check_content_type(value: object) -> str | None:
     """Return a content type that can stand in a header."""
     if value is None:
         return None
-    text = _text("content_type", value)
+    text = check_text("content_type", value)
     if "/" not in text:
         raise InvalidInputError("content_type must look like audio/wav")
     return text
@@ -80,7 +80,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> dict[str, Any]:
         wire[wire_name] = check(name, value)
     extra = params.get("extra")
     if extra is not None:
-        for name, value in _mapping("extra", extra).items():
+        for name, value in check_mapping("extra", extra).items():
             if name in wire or name in {"messages", "url"}:
                 raise InvalidInputError(f"extra names {name!r}, which this call sets itself")
             wire[name] = value
@@ -154,7 +154,8 @@ def without_secrets(url: str) -> str:
     return f"{scheme}{colon}{authority}{slash}{path}"
 
 
-def _text(name: str, value: object) -> str:
+def check_text(name: str, value: object) -> str:
+    """Return *value* if it is a text of which something can be seen, in one line."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{name} must be a text that is not empty, not {_shown(value)}")
     if _CONTROL.search(value):
@@ -181,7 +182,7 @@ def _count(name: str, value: object) -> int:
 
 
 def _language(name: str, value: object) -> str:
-    text = _text(name, value)
+    text = check_text(name, value)
     if not _TAG.fullmatch(text):
         raise InvalidInputError(f"{name} must be a language tag such as en-US, not {_shown(value)}")
     return text
@@ -193,7 +194,8 @@ def _mode(name: str, value: object) -> str:
     return str(value)
 
 
-def _mapping(name: str, value: object) -> dict[str, Any]:
+def check_mapping(name: str, value: object) -> dict[str, Any]:
+    """Return a copy of *value* if it is a mapping with text keys."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise InvalidInputError(f"{name} must be a mapping with text keys, not {_shown(value)}")
     return dict(value)
@@ -202,15 +204,17 @@ def _mapping(name: str, value: object) -> dict[str, Any]:
 def _items(name: str, value: object) -> list[Any]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise InvalidInputError(f"{name} must be a list, not {_shown(value)}")
-    return list(value)
+    # The order of a set is another in each process, and what is sent twice has to be the same twice.
+    return sorted(value, key=repr) if isinstance(value, Set) else list(value)
 
 
-def _texts(name: str, value: object) -> list[str]:
-    return [_text(f"{name}[{index}]", item) for index, item in enumerate(_items(name, value))]
+def wire_texts(name: str, value: object) -> list[str]:
+    """Return *value* as a list if it holds nothing but texts that are not empty."""
+    return [check_text(f"{name}[{index}]", item) for index, item in enumerate(_items(name, value))]
 
 
 def _conversation_type(name: str, value: object) -> str | list[str]:
-    return _text(name, value) if isinstance(value, str) else _texts(name, value)
+    return check_text(name, value) if isinstance(value, str) else wire_texts(name, value)
 
 
 def _entities(name: str, value: object) -> list[dict[str, Any]]:
@@ -219,9 +223,9 @@ def _entities(name: str, value: object) -> list[dict[str, Any]]:
         where = f"{name}[{index}]"
         if isinstance(item, Entity):
             item = {"customType": item.custom_type, "text": item.text, **({"value": item.value} if item.value else {})}
-        item = _mapping(where, item)
-        _text(f"{where}: custom_type", item.get("customType"))
-        _text(f"{where}: text", item.get("text"))
+        item = check_mapping(where, item)
+        check_text(f"{where}: custom_type", item.get("customType"))
+        check_text(f"{where}: text", item.get("text"))
         wire.append(item)
     return wire
 
@@ -233,12 +237,12 @@ def _trackers(name: str, value: object) -> list[dict[str, Any]]:
         if isinstance(item, Tracker):
             named = {"name": item.name, "vocabulary": list(_items(f"{where}: vocabulary", item.vocabulary))}
             item = {"id": item.id} if item.id is not None else named
-        item = _mapping(where, item)
+        item = check_mapping(where, item)
         if "id" in item:
-            _text(f"{where}: id", item["id"])
+            check_text(f"{where}: id", item["id"])
         else:
-            _text(f"{where}: name", item.get("name"))
-            if not _texts(f"{where}: vocabulary", item.get("vocabulary", ())):
+            check_text(f"{where}: name", item.get("name"))
+            if not wire_texts(f"{where}: vocabulary", item.get("vocabulary", ())):
                 raise InvalidInputError(f"{where} needs a vocabulary, or the id of a saved tracker")
         wire.append(item)
     return wire
@@ -251,9 +255,9 @@ def _channels(name: str, value: object) -> list[dict[str, Any]]:
         if isinstance(item, ChannelMetadata):
             speaker = {k: v for k, v in (("name", item.name), ("email", item.email)) if v}
             item = {"channel": item.channel, "speaker": speaker}
-        item = _mapping(where, item)
+        item = check_mapping(where, item)
         _count(f"{where}: channel", item.get("channel"))
-        _mapping(f"{where}: speaker", item.get("speaker"))
+        check_mapping(f"{where}: speaker", item.get("speaker"))
         wire.append(item)
     return wire
 
@@ -263,7 +267,7 @@ def _webhook(name: str, value: object) -> str:
 
 
 _TEXT: dict[str, tuple[str, Check]] = {
-    "name": ("name", _text),
+    "name": ("name", check_text),
     "confidence_threshold": ("confidenceThreshold", _threshold),
     "detect_phrases": ("detectPhrases", _boolean),
     "entities": ("entities", _entities),
@@ -272,13 +276,13 @@ _TEXT: dict[str, tuple[str, Check]] = {
     "enable_all_trackers": ("enableAllTrackers", _boolean),
     "enable_summary": ("enableSummary", _boolean),
     "webhook_url": ("webhookUrl", _webhook),
-    "features": ("features", _mapping),
-    "metadata": ("metadata", _mapping),
+    "features": ("features", check_mapping),
+    "metadata": ("metadata", check_mapping),
     "conversation_type": ("conversationType", _conversation_type),
 }
 _MEDIA: dict[str, tuple[str, Check]] = {
     **_TEXT,
-    "custom_vocabulary": ("customVocabulary", _texts),
+    "custom_vocabulary": ("customVocabulary", wire_texts),
     "language_code": ("languageCode", _language),
     "mode": ("mode", _mode),
     "enable_separate_recognition_per_channel": ("enableSeparateRecognitionPerChannel", _boolean),

@@ -11,6 +11,10 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from ..errors import InvalidInputError
+
+_EVENTS = ("started_speaking", "stopped_speaking")
+
 
 @frozen
 class Speaker:
@@ -61,6 +65,24 @@ class Word:
 
 
 @frozen
+class RedactionEntity:
+    """Personal data in a message.
+
+    Attributes:
+        type: Such as ``PERSON_NAME`` or ``SSN``.
+        value: Normalised.
+        text: As spoken.
+        offset: Position in the text as returned, as the service counts: after masking, where it masked.
+    """
+
+    type: str | None = None
+    value: object = None
+    text: str = ""
+    offset: int | None = None
+    extra: Mapping[str, object] = field(factory=dict, repr=False)
+
+
+@frozen
 class ConversationMessage:
     """One sentence of one speaker.
 
@@ -69,6 +91,7 @@ class ConversationMessage:
         duration: Seconds it lasts.
         sentiment: With ``messages(sentiment=True)``.
         words: With ``messages(verbose=True)``.
+        entities: Personal data in it, from services that look for that.
 
     Endpoint:
         GET /v1/conversations/{conversationId}/messages
@@ -85,6 +108,7 @@ class ConversationMessage:
     phrases: tuple[Phrase, ...] = ()
     sentiment: Sentiment | None = None
     words: tuple[Word, ...] = ()
+    entities: tuple[RedactionEntity, ...] = ()
     extra: Mapping[str, object] = field(factory=dict, repr=False)
 
 
@@ -119,3 +143,30 @@ class Transcript:
 
     def __str__(self) -> str:
         return self.payload
+
+
+@frozen
+class SpeakerEvent:
+    """Somebody starts or stops speaking.
+
+    Attributes:
+        type: ``started_speaking`` or ``stopped_speaking``.
+        user: Who, known by an id of the caller's choice.
+        offset: Seconds from the start of the recording.
+
+    Endpoint:
+        PUT /v1/conversations/{conversationId}/speakers
+    """
+
+    type: str
+    user: Speaker
+    offset: float
+
+    def __attrs_post_init__(self) -> None:
+        if self.type not in _EVENTS:
+            raise InvalidInputError(f"a speaker event is 'started_speaking' or 'stopped_speaking', not {self.type!r}")
+        if not self.user.id:
+            raise InvalidInputError("the user of a speaker event needs an id")
+        offset: object = self.offset  # callers without a type checker may put anything there
+        if not isinstance(offset, int | float) or not 0 <= offset < float("inf"):
+            raise InvalidInputError(f"the offset of a speaker event is seconds from the start, not {self.offset!r}")

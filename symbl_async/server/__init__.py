@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import Server
+    from .imports import ImportedFile, import_conversations
     from .settings import ServerSettings
 
-__all__ = ["Server", "ServerSettings"]
+__all__ = ["ImportedFile", "Server", "ServerSettings", "import_conversations"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,16 +20,16 @@ def __getattr__(name: str) -> Any:
         from .settings import ServerSettings
 
         return ServerSettings
-    if name == "Server":
+    if name in __all__:
         try:
-            from .app import Server
+            from . import app, imports
         except ModuleNotFoundError as exc:
             if exc.name is None or exc.name.partition(".")[0] not in ("sqlalchemy", "aiosqlite", "greenlet"):
                 raise
             from ..errors import ConfigurationError
 
             raise ConfigurationError("The server needs more packages: pip install 'symbl_async[server]'.") from None
-        return Server
+        return getattr(app if name == "Server" else imports, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

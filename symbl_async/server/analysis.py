@@ -8,18 +8,21 @@ from typing import Any
 
 from .engines.base import (
     Analysis,
+    CustomEntity,
     Insight,
     LanguageOptions,
     Line,
+    Mention,
     Result,
     Speaker,
     SpeechOptions,
     Task,
     TextMessage,
+    Tracker,
 )
+from .ids import derived_number, new_number, new_uuid
 from .instants import format_instant, parse_instant, to_ms
 from .records import ClaimedJob, Member, ResultRows
-from .store import new_number, new_uuid
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_LANGUAGE = "en-US"
@@ -35,6 +38,13 @@ def build_task(job: ClaimedJob, *, max_duration: float) -> Task:
             language=language,
             detect_phrases=parameters.get("detectPhrases", False),
             reference_time=format_instant(job.base_at),
+            trackers=tuple(Tracker(tracker.vocabulary, tracker.excluded) for tracker in job.trackers),
+            detect_entities=parameters.get("detectEntities", False),
+            entities=tuple(
+                CustomEntity(item["customType"], item["text"], item.get("value"))
+                for item in parameters.get("entities", ())
+            ),
+            summarise=parameters.get("enableSummary", False),
         ),
         messages=tuple(_text_message(message) for message in job.messages),
         speech=None if job.kind == "text" else _speech_options(job, language, max_duration),
@@ -102,12 +112,20 @@ def plan_rows(job: ClaimedJob, result: Result, members: Sequence[Member]) -> Res
         }
         for line, about in zip(result.lines, analysis.per_line, strict=True)
     ]
-    ids = [message_id for message_id, _ in job.earlier] + [message["id"] for message in messages]
+    own = [message["id"] for message in messages]
+    insights = _insights(job, result, messages, people)
     return ResultRows(
         members=people.added,
         messages=messages,
-        insights=_insights(job, result, messages, people),
-        topics=_topics(analysis, ids),
+        insights=[insight for insight in insights if insight is not None],
+        topics=_topics(analysis, [message_id for message_id, _ in job.earlier] + own),
+        mentions=[
+            {"message_id": message_id, **_mention(mention)}
+            for message_id, about in zip(own, analysis.per_line, strict=True)
+            for mention in about.mentions
+        ],
+        detections=_detections(job, analysis, own, insights),
+        summary=_summary(analysis, own),
         started_at=min([job.base_at, *(message["started_at"] for message in messages)]),
         ended_at=max([job.base_at + to_ms(result.duration), *(message["ended_at"] for message in messages)]),
     )
@@ -122,12 +140,14 @@ def _words(job: ClaimedJob, line: Line) -> list[list[Any]]:
 
 def _insights(
     job: ClaimedJob, result: Result, messages: Sequence[Mapping[str, Any]], people: _People
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any] | None]:
+    """A row for each insight, ``None`` for those that are less sure than was asked for."""
     threshold = job.parameters.get("confidenceThreshold", DEFAULT_THRESHOLD)
-    rows = []
+    rows: list[dict[str, Any] | None] = []
     for insight in result.analysis.insights:
         source = messages[_index(insight.line, len(messages))]
         if insight.score < threshold:
+            rows.append(None)
             continue
         assignee = insight.assignee
         rows.append(
@@ -140,11 +160,65 @@ def _insights(
                 "text": insight.text,
                 "score": _score(insight.score),
                 "definitive": insight.definitive,
-                "phrases": source["phrases"],
+                "phrases": [phrase.text for phrase in insight.phrases],
                 "assignee_member_id": people.find(assignee),
                 "assignee_name": None if assignee is None else assignee.name,
                 "assignee_user_id": None if assignee is None else assignee.user_id,
                 "due_at": _due(insight),
+                "mentions": [_mention(mention) for mention in insight.mentions],
+            }
+        )
+    return rows
+
+
+def _mention(mention: Mention) -> dict[str, Any]:
+    return {
+        "type": mention.type,
+        "custom_type": mention.custom_type,
+        "text": mention.text,
+        "offset": mention.offset,
+        "value": mention.value,
+        "range_start": mention.start,
+        "range_end": mention.end,
+    }
+
+
+def _detections(
+    job: ClaimedJob, analysis: Analysis, messages: Sequence[str], insights: Sequence[Mapping[str, Any] | None]
+) -> list[dict[str, Any]]:
+    rows = []
+    for match in analysis.matches:
+        tracker = job.trackers[_index(match.tracker, len(job.trackers))]
+        insight = None if match.insight is None else insights[_index(match.insight, len(insights))]
+        if match.line is None and insight is None:
+            # The insight was dropped, and with it what was found in it.
+            continue
+        rows.append(
+            {
+                # The same inline tracker of several submissions of a conversation is one.
+                "tracker_id": tracker.id or derived_number(job.conversation_id, tracker.name),
+                "name": tracker.name,
+                "phrase": match.phrase,
+                "offset": max(match.offset, -1),
+                "message_id": None if match.line is None else messages[_index(match.line, len(messages))],
+                "insight_id": None if insight is None else insight["id"],
+            }
+        )
+    return rows
+
+
+def _summary(analysis: Analysis, messages: Sequence[str]) -> list[dict[str, Any]]:
+    rows = []
+    for part in analysis.summary:
+        first, last = (_index(line, len(messages)) for line in part.covered)
+        if first > last:
+            raise ValueError("a paragraph has to stand for something")
+        rows.append(
+            {
+                "id": new_number(),
+                "text": part.text,
+                "message_ids": [messages[_index(line, len(messages))] for line in part.lines],
+                "covered": list(messages[first : last + 1]),
             }
         )
     return rows
@@ -168,6 +242,7 @@ def _topics(analysis: Analysis, message_ids: Sequence[str]) -> list[dict[str, An
             "text": topic.text,
             "score": _score(topic.score),
             "message_ids": [message_ids[_index(line, len(message_ids))] for line in topic.lines],
+            "parents": list(topic.parents),
         }
         for topic in analysis.topics
     ]

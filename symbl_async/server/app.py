@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,17 +26,25 @@ from .connections import Connections, Site, most_connections
 from .conversations import Conversations
 from .database import Database
 from .fetch import Fetcher
+from .findings import Findings
 from .guard import AddressGuard
 from .limits import JobLimits
 from .middleware import answer_errors, check_host, limit_time, observe
+from .outbox import Outbox
+from .people import People
 from .queue import JobQueue
 from .recordings import Recordings
+from .retention import Retention
 from .routes import add_routes
 from .services import SERVICES, Services
 from .settings import ServerSettings, is_wildcard
 from .spool import Spool
 from .store import Store
+from .subjects import Subjects
+from .summaries import Summaries
 from .tls import tls_context
+from .trackers import Trackers
+from .webhooks import Webhooks
 
 if TYPE_CHECKING:
     from .executor import Executor, WorkerPool
@@ -170,22 +179,25 @@ class Server:
 
     async def _start(self, stack: AsyncExitStack) -> Services:
         settings = self.settings
-        self._data_dir = await stack.enter_async_context(_data_folder(settings.data_dir))
+        self._data_dir = await stack.enter_async_context(data_folder(settings.data_dir))
         database = await stack.enter_async_context(Database.open(self._data_dir / "server.sqlite"))
-        store = Store(database)
+        outbox = Outbox(database)
+        store = Store(database, outbox=outbox)
         accounts = Accounts(database, token_lifetime=settings.token_lifetime, legacy_api_key=settings.legacy_api_key)
         self._credentials = await accounts.open(settings.app_id, settings.app_secret, own=settings.own_app)
         spool = Spool(
             self._data_dir / "spool",
-            kept=self._data_dir / "media" if settings.keep_media else None,
+            kept=self._data_dir / "media",
             max_bytes=settings.max_upload_bytes,
             min_free_bytes=settings.min_free_bytes,
             max_total_bytes=settings.max_spool_bytes,
         )
-        await spool.open(await store.media_in_use())
+        await spool.open(await store.media_in_use(), await store.media_left() if settings.keep_media else None)
+        await store.forget_media()
+        guard = AddressGuard(settings.allow_url_hosts)
         fetcher = Fetcher(
             spool,
-            AddressGuard(settings.allow_url_hosts),
+            guard,
             timeout=settings.fetch_timeout,
             stall_timeout=settings.stall_timeout,
             min_rate=settings.min_upload_rate,
@@ -202,12 +214,16 @@ class Server:
         queue = JobQueue(
             store,
             executor,
-            Recordings(spool, fetcher, keep=settings.keep_media),
+            Recordings(spool, fetcher, keep=settings.keep_media, exists=store.has_job),
             limits,
             changes,
             concurrency=self._concurrency or workers,
             max_duration=settings.max_duration,
         )
+        webhooks = Webhooks(outbox, guard, timeout=settings.webhook_timeout, pauses=settings.webhook_pauses)
+        await stack.enter_async_context(_beside(webhooks.run))
+        retention = Retention(database, spool, retention=settings.retention)
+        await stack.enter_async_context(_beside(partial(retention.run, settings.purge_interval)))
         await queue.recover()
         await stack.enter_async_context(_beside(queue.run))
         if settings.data_dir is not None:
@@ -220,24 +236,39 @@ class Server:
             stall_timeout=settings.stall_timeout,
             min_rate=settings.min_upload_rate,
         )
+        # After the last request, before anything of the above is cancelled.
+        stack.push_async_callback(self._drain, queue, webhooks)
         services = Services(
             settings=settings,
             accounts=accounts,
             store=store,
             conversations=Conversations(database),
+            findings=Findings(database),
+            people=People(database),
+            subjects=Subjects(database),
+            summaries=Summaries(database),
+            trackers=Trackers(database),
             spool=spool,
             limits=limits,
             queue=queue,
             changes=changes,
             media_refusal=refusal,
-            # Whoever waits holds a connection, and some have to be left for other things.
             connections=connections.__len__,
             workers_alive=lambda: pool is None or pool.alive,
+            # Whoever waits holds a connection, and some have to be left for other things.
             max_waiting=connections.limit // 2,
         )
         self._app = build_app(services, self._middlewares, track=connections.track)
         await self._listen(stack, self._app, connections)
         return services
+
+    async def _drain(self, queue: JobQueue, webhooks: Webhooks) -> None:
+        """Let running jobs end, and tell those who asked to be told."""
+        with anyio.move_on_after(self.settings.drain_timeout) as grace:
+            # A temporary folder goes with the server, and nobody could read what such a job makes.
+            if self.settings.data_dir is not None:
+                await queue.drain()
+        await webhooks.drain(max(grace.deadline - anyio.current_time(), 0))
 
     async def _listen(self, stack: AsyncExitStack, app: web.Application, connections: Connections) -> None:
         settings = self.settings
@@ -335,7 +366,7 @@ async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def _data_folder(chosen: Path | None) -> AsyncIterator[Path]:
+async def data_folder(chosen: Path | None) -> AsyncIterator[Path]:
     """The folder of a server: for this user only, and used by one server at a time."""
     folder = await anyio.to_thread.run_sync(_choose_folder, chosen)
     lock = -1

@@ -112,6 +112,15 @@ async def read_json(request: web.Request, *, max_bytes: int, stall_timeout: floa
     return await decode_body(await read_body(request, max_bytes=max_bytes, stall_timeout=stall_timeout))
 
 
+async def read_json_value(request: web.Request, *, max_bytes: int, stall_timeout: float) -> Any:
+    """Read whatever JSON a request carries, under the rules of :func:`read_json`."""
+    require_json(request)
+    raw = await read_body(request, max_bytes=max_bytes, stall_timeout=stall_timeout)
+    if len(raw) > _DECODE_ON_LOOP_BYTES:
+        return await anyio.to_thread.run_sync(decode_json, raw)
+    return decode_json(raw)
+
+
 async def decode_body(raw: bytes) -> dict[str, Any]:
     """Decode one JSON object like :func:`decode_object`, a large one in a thread."""
     if len(raw) > _DECODE_ON_LOOP_BYTES:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from .._crash import crash_point
 from .database import Database
 from .lookups import members_of, owns
+from .people import called
 from .records import (
+    Comparison,
     ConversationQuery,
     ConversationRecord,
     Deleted,
@@ -59,10 +62,12 @@ class Conversations:
     async def page(self, account: str, query: ConversationQuery) -> list[ConversationRecord]:
         """A page of the conversations of *account*."""
         page = sa.select(conversations).where(
-            conversations.c.app_id == account,
-            conversations.c.started_at >= query.started_from,
-            conversations.c.started_at <= query.started_until,
+            conversations.c.app_id == account, *(_condition(comparison) for comparison in query.where)
         )
+        if query.started_from is not None:
+            page = page.where(conversations.c.started_at >= query.started_from)
+        if query.started_until is not None:
+            page = page.where(conversations.c.started_at <= query.started_until)
         if query.ended_until is not None:
             page = page.where(conversations.c.ended_at <= query.ended_until)
         for name in query.sort:
@@ -89,16 +94,27 @@ class Conversations:
             )
             return result.rowcount == 1
 
-    async def delete(self, account: str, conversation_id: str) -> Deleted | None:
-        """Delete a conversation and all that came of it; ``None`` when *account* has no such conversation."""
+    async def delete(
+        self, account: str, conversation_id: str, *, forget: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    ) -> Deleted | None:
+        """Delete a conversation and all that came of it; ``None`` when *account* has no such conversation.
+
+        *forget* removes what is kept of its jobs elsewhere. It is called before the end of the transaction: killed in
+        between, the conversation is still there to be deleted again, where otherwise the rest would stay unnoticed.
+        """
         async with self._database.write() as connection:
             if not await owns(connection, account, conversation_id):
                 return None
+            if forget is not None:
+                ids = sa.select(jobs.c.id).where(jobs.c.conversation_id == conversation_id)
+                await forget((await connection.execute(ids)).scalars().all())
             rows = await connection.execute(
                 sa.select(jobs.c.media).where(jobs.c.conversation_id == conversation_id, jobs.c.status == "scheduled")
             )
             media = [row.media for row in rows]
             await connection.execute(conversations.delete().where(conversations.c.id == conversation_id))
+            crash_point("conversation_deleting")
+        crash_point("conversation_deleted")
         return Deleted(len(media), tuple(name for name in media if name is not None))
 
     async def messages(self, conversation_id: str) -> list[MessageRecord]:
@@ -127,7 +143,8 @@ class Conversations:
     async def insights(self, conversation_id: str, kinds: Sequence[str]) -> list[InsightRecord]:
         """Insights of the given *kinds* in the order of their messages. The caller has checked the owner."""
         async with self._database.read() as connection:
-            people = {member.id: member for member in await members_of(connection, conversation_id)}
+            everybody = await members_of(connection, conversation_id)
+            people = {member.id: member for member in everybody}
             rows = await connection.execute(
                 sa.select(insights)
                 .join(messages, messages.c.id == insights.c.message_id)
@@ -146,6 +163,7 @@ class Conversations:
                     phrases=tuple(row.phrases),
                     assignee=_assignee(row, people),
                     due_at=row.due_at,
+                    mentions=tuple(_with_member(mention, everybody) for mention in row.mentions),
                 )
                 for row in rows
             ]
@@ -171,20 +189,53 @@ class Conversations:
                         score=row.score,
                         message_ids=tuple(row.message_ids),
                         sentiment=sum(scores) / len(scores) if scores else 0.0,
+                        parents=tuple(row.parents),
                     )
                 )
             return found
 
 
+def _condition(comparison: Comparison) -> sa.ColumnElement[bool]:
+    """A comparison of a filter in SQL; a label that is not there equals nothing."""
+    column: sa.ColumnElement[Any] = (
+        conversations.c.metadata[comparison.name].as_string() if comparison.label else _SORT_COLUMNS[comparison.name]
+    )
+    value = comparison.values[0]
+    if comparison.operator in ("==", "!="):
+        same = column.op("GLOB")(_pattern(value)) if isinstance(value, str) and "*" in value else column == value
+        return same if comparison.operator == "==" else sa.or_(column.is_(None), sa.not_(same))
+    if comparison.operator == "in":
+        return column.in_(comparison.values)
+    if comparison.operator == "out":
+        return sa.or_(column.is_(None), column.not_in(comparison.values))
+    order: Mapping[str, sa.ColumnElement[bool]] = {
+        "<": column < value,
+        "<=": column <= value,
+        ">": column > value,
+        ">=": column >= value,
+    }
+    return order[comparison.operator]
+
+
+def _pattern(text: str) -> str:
+    """Only the asterisk stands for something else."""
+    return text.replace("[", "[[]").replace("?", "[?]")
+
+
 def _conversation(row: sa.Row[Any], people: Sequence[Member]) -> ConversationRecord:
     return ConversationRecord(
         id=row.id,
+        account=row.app_id,
         name=row.name,
         started_at=row.started_at,
         ended_at=row.ended_at,
         metadata=row.metadata,
         members=tuple(people),
     )
+
+
+def _with_member(mention: Mapping[str, Any], people: Sequence[Member]) -> Mapping[str, Any]:
+    return {**mention, "member": called(mention["text"], people) if mention["type"] == "person" else None}
 
 
 def _assignee(row: sa.Row[Any], people: Mapping[str, Member]) -> Member | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,18 @@ from ..errors import ConfigurationError
 from .schema import SCHEMA_VERSION, metadata
 
 _READERS = 4
+
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+# What may be gone the next time, by primary code: busy, locked, no memory, read-only, input or output, full, no file.
+_PASSING = (5, 6, 7, 8, 10, 13, 14)
+
+
+class StoreUnavailableError(Exception):
+    """A transaction could not be made, and may be possible later; nothing of it is there."""
+
+
+class DiskFullError(StoreUnavailableError):
+    """There is no space on the disk for it."""
 
 
 def _set_up_connection(connection: Any, _: object) -> None:
@@ -70,8 +83,10 @@ class Database:
                 version = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
                 if version > SCHEMA_VERSION:
                     raise ConfigurationError(f"{path} was written by a newer version of symbl_async; update it.")
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(_complete_layout)
                 await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except StoreUnavailableError as exc:
+            raise ConfigurationError(f"{path} cannot be used as the server's database: {exc}.") from None
         except sa.exc.DatabaseError as exc:
             raise ConfigurationError(f"{path} cannot be used as the server's database: {exc.orig}.") from None
 
@@ -84,13 +99,40 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """All or nothing; an exception rolls back."""
+        """All or nothing; an exception rolls back.
+
+        Raises:
+            StoreUnavailableError: Not now.
+        """
         async with self._writer:
             with anyio.CancelScope(shield=True):
-                async with self._engine.connect() as connection:
-                    await connection.execution_options(immediate=True)
-                    async with connection.begin():
-                        yield connection
+                try:
+                    async with self._engine.connect() as connection:
+                        await connection.execution_options(immediate=True)
+                        async with connection.begin():
+                            yield connection
+                except sa.exc.DBAPIError as exc:
+                    code = getattr(exc.orig, "sqlite_errorcode", None)
+                    if code in _FULL:
+                        raise DiskFullError("the disk with the database is full") from exc
+                    if code is not None and code & 0xFF in _PASSING:
+                        raise StoreUnavailableError(str(exc.orig)) from exc
+                    raise
+
+
+def _complete_layout(connection: sa.Connection) -> None:
+    """Add the tables, and to older tables the columns, that an earlier version did not have.
+
+    A new column has a default for the rows that are there; nothing is ever taken away.
+    """
+    known = sa.inspect(connection)
+    present = {table: {column["name"] for column in known.get_columns(table)} for table in known.get_table_names()}
+    metadata.create_all(connection)
+    for table in metadata.sorted_tables:
+        for column in table.columns:
+            if table.name in present and column.name not in present[table.name]:
+                declared = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {declared}")
 
 
 def _create_engine(path: Path) -> AsyncEngine:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .records import Member
-from .schema import conversations, members
+from .records import UNFINISHED, JobTracker, Member
+from .schema import conversations, jobs, members, trackers
 
 
 async def owns(connection: AsyncConnection, account: str, conversation_id: str) -> bool:
@@ -23,3 +26,32 @@ async def members_of(connection: AsyncConnection, conversation_id: str) -> list[
         sa.select(members).where(members.c.conversation_id == conversation_id).order_by(members.c.seq)
     )
     return [Member(row.id, row.name, row.user_id) for row in rows]
+
+
+async def has_unfinished(connection: AsyncConnection, conversation_id: str) -> bool:
+    """Tell whether a job of a conversation waits or runs."""
+    found = await connection.execute(
+        sa.select(jobs.c.id).where(jobs.c.conversation_id == conversation_id, jobs.c.status.in_(UNFINISHED)).limit(1)
+    )
+    return found.one_or_none() is not None
+
+
+async def trackers_of(
+    connection: AsyncConnection, account: str, parameters: Mapping[str, Any]
+) -> tuple[JobTracker, ...]:
+    """What a submission of *account* with *parameters* tracks, each saved tracker once."""
+    found = [
+        JobTracker(item["name"], tuple(item["vocabulary"]), tuple(item.get("excluded", ())), item.get("id"))
+        for item in parameters.get("trackers", ())
+    ]
+    if parameters.get("enableAllTrackers"):
+        named = {tracker.id for tracker in found}
+        rows = await connection.execute(
+            sa.select(trackers).where(trackers.c.app_id == account).order_by(trackers.c.seq)
+        )
+        found += [
+            JobTracker(row.name, tuple(row.vocabulary), tuple(row.excluded), row.id)
+            for row in rows
+            if row.id not in named
+        ]
+    return tuple(found)

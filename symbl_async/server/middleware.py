@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from .answers import error_response
 from .bodies import BodyCutError
+from .database import DiskFullError
 from .extensions import LONGEST_WAIT
 from .metrics import Metrics
 from .problems import Problem
@@ -39,6 +40,8 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         response = error_response(problem.status, problem.message, problem.headers)
     except BodyCutError:
         response = error_response(400, "The body ended before it was complete; send the request again.")
+    except DiskFullError:
+        response = error_response(507, "The server has no disk space left; send the request again later.")
     except web.HTTPMethodNotAllowed as exc:
         response = error_response(405, _wrong_method(exc), {"Allow": ", ".join(sorted(exc.allowed_methods))})
     except web.HTTPNotFound:

@@ -23,18 +23,9 @@ Reading = Callable[[str, Any], Any]
 
 NOT_HONOURED_YET = frozenset(
     {
-        "conversationType",
         "customVocabulary",
-        "detectEntities",
         "diarizationSpeakerCount",
-        "enableAllTrackers",
         "enableSpeakerDiarization",
-        "enableSummary",
-        "entities",
-        "features",
-        "metadata",
-        "trackers",
-        "webhookUrl",
     }
 )
 """Parameters that are checked and kept with the job, but have no effect in this version."""
@@ -181,14 +172,23 @@ def _entity(name: str, value: Any) -> dict[str, Any]:
 def _tracker(name: str, value: Any) -> dict[str, Any]:
     members = _members(name, value)
     if members.get("id") is not None and members.get("vocabulary") is None:
-        # A23: nothing can be saved yet, so no id is known.
-        raise bad_request(f'"{name}.id": this account has no saved tracker with this id; send name and vocabulary.')
+        # A saved one; whether there is such a one is for the store to say.
+        return {"id": _filled(f"{name}.id", members["id"])}
     vocabulary = _require(name, members, "vocabulary", _list_of(_filled))
     if not vocabulary:
         raise bad_request(f'"{name}.vocabulary" is not allowed to be empty.')
     if len(set(vocabulary)) != len(vocabulary):
         raise bad_request(f'"{name}.vocabulary" holds a phrase twice.')
     return {"name": _require(name, members, "name", _filled), "vocabulary": vocabulary}
+
+
+def _trackers(name: str, value: Any) -> list[Any]:
+    trackers: list[Any] = _list_of(_tracker)(name, value)
+    for key in ("id", "name"):
+        given = [tracker[key] for tracker in trackers if key in tracker]
+        if len(set(given)) != len(given):
+            raise bad_request(f'"{name}" holds two trackers with the same {key}.')
+    return trackers
 
 
 def _channel(name: str, value: Any) -> dict[str, Any]:
@@ -244,7 +244,7 @@ TABLE: tuple[Parameter, ...] = (
     Parameter("detectPhrases", _boolean, "boolean"),
     Parameter("entities", _list_of(_entity), "list"),
     Parameter("detectEntities", _boolean, "boolean"),
-    Parameter("trackers", _list_of(_tracker), "list"),
+    Parameter("trackers", _trackers, "list"),
     Parameter("enableAllTrackers", _boolean, "boolean"),
     Parameter("enableSummary", _boolean, "boolean"),
     Parameter("webhookUrl", web_address),

@@ -8,17 +8,22 @@ works off one conversation and ends when nothing waits there.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
+from .._crash import crash_point
 from .analysis import build_task, plan_rows
 from .changes import JobChanges
+from .database import StoreUnavailableError
 from .engines.base import EngineError, Result
 from .limits import JobLimits
-from .records import ClaimedJob
+from .records import ClaimedJob, Member, ResultRows
 from .store import Store
 
 if TYPE_CHECKING:
@@ -28,7 +33,7 @@ logger = logging.getLogger("symbl_async.server")
 
 _FETCHES_AT_ONCE = 8
 _STORE_PAUSES = (1.0, 5.0, 25.0)
-"""Seconds between attempts to write the end of a job when the disk is full or the database is locked."""
+"""Seconds between attempts to use the store when the disk is full or the database is locked; the last one repeats."""
 
 INTERNAL_REASON = "The server could not process this job; its log says why."
 
@@ -85,6 +90,8 @@ class JobQueue:
         self._lanes: dict[str, bool] = {}
         self._pending: list[str] = []
         self._tasks: TaskGroup | None = None
+        self._draining = False
+        self._lane_ended = anyio.Event()
 
     @property
     def running(self) -> bool:
@@ -95,6 +102,7 @@ class JobQueue:
         """Take up what an earlier run of the server left: running jobs run again."""
         unfinished = await self._store.recover()
         self._limits.restore(account for account, _ in unfinished)
+        crash_point("jobs_recovered")
         for _, conversation_id in unfinished:
             self.wake(conversation_id)
 
@@ -106,6 +114,13 @@ class JobQueue:
             for conversation_id in pending:
                 self._open_lane(conversation_id)
             await anyio.sleep_forever()
+
+    async def drain(self) -> None:
+        """Start no job any more and wait until those that run have ended."""
+        self._draining = True
+        while self._lanes:
+            self._lane_ended = anyio.Event()
+            await self._lane_ended.wait()
 
     def wake(self, conversation_id: str) -> None:
         """Tell that a job of this conversation is in the store."""
@@ -121,20 +136,28 @@ class JobQueue:
             self._tasks.start_soon(self._work_off, conversation_id)
 
     async def _work_off(self, conversation_id: str) -> None:
+        failures = 0
         while self._lanes[conversation_id]:
             self._lanes[conversation_id] = False
             try:
                 while await self._run_next(conversation_id):
-                    continue
+                    failures = 0
             except Exception:
-                # Only the store fails here. The jobs stay as they are, and the next submission tries again.
-                logger.exception("the jobs of conversation %s could not be worked off", conversation_id)
+                # Only the store fails here. The jobs stay as they are, and nobody else may come to wake them.
+                pause = _STORE_PAUSES[min(failures, len(_STORE_PAUSES) - 1)]
+                failures += 1
+                logger.exception(
+                    "the jobs of conversation %s could not be worked off; trying again in %g s", conversation_id, pause
+                )
+                await anyio.sleep(pause)
+                self._lanes[conversation_id] = True
         # No await between the last look and this line: nobody can have woken the lane in between.
         del self._lanes[conversation_id]
+        self._lane_ended.set()
 
     async def _run_next(self, conversation_id: str) -> bool:
         async with self._slots:
-            job = await self._store.claim_next(conversation_id)
+            job = None if self._draining else await self._store.claim_next(conversation_id)
             if job is None:
                 return False
             self._changes.told(job.id)
@@ -144,6 +167,7 @@ class JobQueue:
         # A slow address must not keep a worker idle.
         async with self._fetches:
             fetched = await self._obtain(job)
+            crash_point("recording_fetched")
         async with self._slots:
             await self._process(job, fetched)
         return True
@@ -162,32 +186,37 @@ class JobQueue:
         if job.url is None:
             media = await self._obtain(job)
         outcome: Result | str | None = media if isinstance(media, str) else await self._execute(job, media)
+        crash_point("engine_done")
         # The place is free before anybody can see that the job has ended: who sees it may submit at once.
         self._limits.release(job.account)
+        name = media.name if isinstance(media, Path) else None
         if isinstance(outcome, Result):
-            outcome = await self._complete(job, outcome)
+            outcome = await self._complete(job, outcome, name)
         if outcome is not None:
             logger.warning("job %s failed: %s", job.id, outcome)
-            await self._fail(job.id, outcome)
+            await self._insist(job.id, partial(self._store.fail, job.id, outcome, media=name))
         self._changes.told(job.id)
         if isinstance(media, Path):
             await self._discard(job, media)
 
-    async def _fail(self, job_id: str, reason: str) -> None:
-        """Write that the job failed, insistently: a job that is over must not look as if it ran."""
-        for pause in _STORE_PAUSES:
+    async def _insist(self, job_id: str, write: Callable[[], Awaitable[bool]]) -> None:
+        """Write the end of a job, however long it takes until the store can be used.
+
+        A job that is over must not look as if it ran, and what was worked out must not be lost over a full disk.
+        """
+        for pause in chain(_STORE_PAUSES, repeat(_STORE_PAUSES[-1])):
             try:
-                await self._store.fail(job_id, reason)
-            except Exception:
-                logger.exception("the end of job %s could not be kept; trying again in %g s", job_id, pause)
+                await write()
+            except StoreUnavailableError as exc:
+                logger.error("the end of job %s could not be kept: %s; trying again in %g s", job_id, exc, pause)  # noqa: TRY400 - repeats
                 await anyio.sleep(pause)
             else:
                 return
-        await self._store.fail(job_id, reason)
 
     async def _discard(self, job: ClaimedJob, media: Path) -> None:
         try:
             await self._media.discard(job, media)
+            crash_point("recording_put_away")
         except OSError:
             # The next start removes what no job needs.
             logger.exception("the recording of job %s could not be put away", job.id)
@@ -201,10 +230,14 @@ class JobQueue:
             logger.exception("job %s ended by an internal error", job.id)
             return INTERNAL_REASON
 
-    async def _complete(self, job: ClaimedJob, result: Result) -> str | None:
+    async def _complete(self, job: ClaimedJob, result: Result, media: str | None) -> str | None:
         """Write *result*; a reason when it cannot be written."""
+
+        def plan(members: Sequence[Member]) -> ResultRows:
+            return plan_rows(job, result, members)
+
         try:
-            await self._store.complete(job.id, lambda members: plan_rows(job, result, members))
+            await self._insist(job.id, partial(self._store.complete, job.id, plan, media=media))
         except Exception:
             logger.exception("the results of job %s could not be kept", job.id)
             return INTERNAL_REASON

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import frozen
+from attrs import field, frozen
 
 JobKind = Literal["text", "audio", "video"]
 JobStatus = Literal["scheduled", "in_progress", "completed", "failed"]
@@ -84,6 +84,16 @@ class JobState:
     reason: str | None = None
 
 
+@frozen
+class JobTracker:
+    """A tracker that a job looks for; inline ones have no id."""
+
+    name: str
+    vocabulary: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    id: str | None = None
+
+
 @frozen(kw_only=True)
 class ClaimedJob:
     """A job whose turn it is, with all that its processing needs.
@@ -91,6 +101,7 @@ class ClaimedJob:
     Attributes:
         base_at: Instant (milliseconds) that second 0 of its result stands for.
         earlier: Id and text of the messages that the conversation already has, in order.
+        trackers: What to track: those of the submission, and all of the account where it asks for them.
     """
 
     id: str
@@ -103,6 +114,7 @@ class ClaimedJob:
     media: str | None
     base_at: int
     earlier: tuple[tuple[str, str], ...] = ()
+    trackers: tuple[JobTracker, ...] = ()
 
 
 @frozen
@@ -116,9 +128,10 @@ class Member:
 
 @frozen(kw_only=True)
 class ConversationRecord:
-    """A conversation without its contents."""
+    """A conversation without its contents; *account* is its owner."""
 
     id: str
+    account: str = ""
     name: str
     started_at: int
     ended_at: int
@@ -154,6 +167,7 @@ class InsightRecord:
     phrases: tuple[str, ...] = ()
     assignee: Member | None = None
     due_at: int | None = None
+    mentions: tuple[Mapping[str, Any], ...] = ()
 
 
 @frozen(kw_only=True)
@@ -165,6 +179,101 @@ class TopicRecord:
     score: float
     message_ids: tuple[str, ...]
     sentiment: float
+    parents: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class Place:
+    """Where something stands: in a message, or in an insight, whose *kind* is then given.
+
+    Attributes:
+        offset: Position of its first character; -1 when its words stand there in another form only.
+    """
+
+    id: str
+    text: str
+    offset: int
+    kind: str | None = None
+    started_at: int = 0
+    ended_at: int = 0
+
+
+@frozen(kw_only=True)
+class EntityRecord:
+    """Something that messages name, with all places where they do."""
+
+    type: str
+    text: str
+    custom_type: str | None = None
+    value: str | None = None
+    start: str | None = None
+    end: str | None = None
+    places: tuple[Place, ...] = ()
+
+
+@frozen(kw_only=True)
+class PhraseRecord:
+    """A phrase of a tracker and where it was said."""
+
+    phrase: str
+    messages: tuple[Place, ...] = ()
+    insights: tuple[Place, ...] = ()
+
+
+@frozen(kw_only=True)
+class DetectionRecord:
+    """A tracker that was found."""
+
+    id: str
+    name: str
+    phrases: tuple[PhraseRecord, ...]
+
+
+@frozen(kw_only=True)
+class SummaryRecord:
+    """A paragraph of a summary, with the bounds of what it stands for."""
+
+    id: str
+    text: str
+    message_ids: tuple[str, ...]
+    started_at: int
+    ended_at: int
+
+
+@frozen(kw_only=True)
+class TrackerRecord:
+    """A saved tracker.
+
+    Attributes:
+        excluded: Phrases that do not count where they contain one of the vocabulary.
+    """
+
+    id: str
+    name: str
+    vocabulary: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+    description: str | None = None
+    categories: tuple[str, ...] | None = None
+    languages: tuple[str, ...] | None = None
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@frozen(kw_only=True)
+class SpeakerEvent:
+    """Somebody begins or ends to speak.
+
+    Attributes:
+        at: Milliseconds from the start of the conversation.
+        user: The caller's id of them.
+        email: Where given, like the name.
+    """
+
+    starts: bool
+    at: int
+    user: str
+    name: str | None = None
+    email: str | None = None
 
 
 @frozen
@@ -180,14 +289,34 @@ class Deleted:
     media: tuple[str, ...]
 
 
+Operator = Literal["==", "!=", "<", "<=", ">", ">=", "in", "out"]
+
+
+@frozen
+class Comparison:
+    """A condition on conversations.
+
+    Attributes:
+        name: One of the fields that can be sorted by, or a label.
+        label: The field is a key of the metadata.
+        values: One, but for ``in`` and ``out``; instants in milliseconds. In a text, ``*`` stands for anything.
+    """
+
+    name: str
+    label: bool
+    operator: Operator
+    values: tuple[str | int, ...]
+
+
 @frozen(kw_only=True)
 class ConversationQuery:
     """A page of the list of conversations.
 
     Attributes:
-        started_from: Earliest start, in milliseconds.
-        started_until: Latest start.
+        started_from: Earliest start, in milliseconds; ``None`` for any.
+        started_until: Latest start; ``None`` for any.
         ended_until: Latest end, when the caller named one.
+        where: Comparisons that all have to hold.
         sort: Pairs of field (``id``, ``name``, ``startTime``, ``endTime``, ``type``) in order of weight.
     """
 
@@ -195,9 +324,10 @@ class ConversationQuery:
     offset: int = 0
     descending: bool = False
     sort: tuple[str, ...] = ("startTime",)
-    started_from: int
-    started_until: int
+    started_from: int | None
+    started_until: int | None
     ended_until: int | None = None
+    where: tuple[Comparison, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -210,3 +340,6 @@ class ResultRows:
     topics: list[dict[str, Any]]
     started_at: int
     ended_at: int
+    mentions: list[dict[str, Any]] = field(factory=list)
+    detections: list[dict[str, Any]] = field(factory=list)
+    summary: list[dict[str, Any]] = field(factory=list)

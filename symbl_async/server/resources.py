@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .instants import format_instant, to_seconds
@@ -36,7 +36,7 @@ def _speaker(record: Member | None) -> dict[str, Any]:
     return {} if record is None else member(record)
 
 
-def _author(record: Member | None) -> dict[str, Any]:
+def author(record: Member | None) -> dict[str, Any]:
     """The speaker of an insight: the same person, with the address under another name."""
     if record is None:
         return {}
@@ -66,9 +66,22 @@ def sentiment(score: float) -> dict[str, Any]:
 
 
 def messages(
-    records: Sequence[MessageRecord], conversation_id: str, *, verbose: bool, mood: bool
+    records: Sequence[MessageRecord],
+    conversation_id: str,
+    *,
+    verbose: bool,
+    mood: bool,
+    personal: Mapping[str, list[dict[str, Any]]] | None = None,
 ) -> list[dict[str, Any]]:
-    """Messages in time order; offsets count from the start of the first one."""
+    """Messages in time order; offsets count from the start of the first one.
+
+    Args:
+        records: The messages.
+        conversation_id: Theirs.
+        verbose: With words.
+        mood: With sentiment.
+        personal: The personal data found in each message, where it was looked for.
+    """
     zero = records[0].started_at if records else 0
     rendered = []
     for record in records:
@@ -85,6 +98,8 @@ def messages(
         }
         if mood:
             item["sentiment"] = sentiment(record.sentiment)
+        if personal is not None:
+            item["entities"] = personal.get(record.id, [])
         if verbose:
             item["words"] = [_word(word, zero) for word in record.words]
         rendered.append(item)
@@ -113,11 +128,11 @@ def insight(record: InsightRecord) -> dict[str, Any]:
         "type": record.kind,
         "score": record.score,
         "messageIds": [record.message_id],
-        "from": _author(record.member),
+        "from": author(record.member),
     }
     if record.kind != "question":
         item |= {
-            "entities": [],
+            "entities": [_mention(mention, record.assignee) for mention in record.mentions],
             "phrases": _phrases(record.phrases),
             "definitive": record.definitive,
             "assignee": _assignee(record.assignee),
@@ -127,15 +142,32 @@ def insight(record: InsightRecord) -> dict[str, Any]:
     return item
 
 
-def topic(record: TopicRecord, *, mood: bool) -> dict[str, Any]:
-    """A topic; there is no hierarchy, so every one is a root."""
+def _mention(mention: Mapping[str, Any], assignee: Member | None) -> dict[str, Any]:
+    """An entity inside an insight; of a person more than the name, where it is a member or is to act."""
+    item: dict[str, Any] = {"type": mention["type"], "text": mention["text"], "offset": mention["offset"]}
+    if mention["custom_type"] is not None:
+        item["customType"] = mention["custom_type"]
+    if mention["type"] == "person":
+        member_: Member | None = mention["member"]
+        value = {"name": mention["text"]} if member_ is None else author(member_)
+        if assignee is not None and value["name"] == assignee.name:
+            value["assignee"] = True
+        item["value"] = value
+    for name, key in (("value", "value"), ("start", "range_start"), ("end", "range_end")):
+        if mention[key] is not None:
+            item.setdefault(name, mention[key])
+    return item
+
+
+def topic(record: TopicRecord, *, mood: bool, parents: bool = False) -> dict[str, Any]:
+    """A topic; with its mood it comes without its place in the hierarchy, as the API has it."""
     item: dict[str, Any] = {
         "id": record.id,
         "text": record.text,
         "type": "topic",
         "score": record.score,
         "messageIds": list(record.message_ids),
-        "parentRefs": [],
+        "parentRefs": [{"type": "topic", "text": text} for text in record.parents] if parents and not mood else [],
     }
     if mood:
         item["sentiment"] = sentiment(record.sentiment)

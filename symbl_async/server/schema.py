@@ -6,14 +6,17 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
-SCHEMA_VERSION = 2
+REVOKED = b"revoked"
+"""Stands for the hash of a secret that has been ended."""
+
+SCHEMA_VERSION = 3
 
 apps = sa.Table(
     "apps",
     metadata,
     sa.Column("app_id", sa.Text, primary_key=True),
     sa.Column("salt", sa.LargeBinary, nullable=False),
-    # Empty when the application has been revoked: no secret has that hash.
+    # Empty until there is a secret, or REVOKED: no secret has such a hash.
     sa.Column("secret_hash", sa.LargeBinary, nullable=False),
     # Made up by the server, so that a restart without credentials finds the same account again.
     sa.Column("generated", sa.Boolean, nullable=False),
@@ -133,6 +136,8 @@ insights = sa.Table(
     sa.Column("assignee_name", sa.Text),
     sa.Column("assignee_user_id", sa.Text),
     sa.Column("due_at", sa.BigInteger),
+    # What its text names, as the entities of the answer; of people the name only.
+    sa.Column("mentions", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
 )
 
 topics = sa.Table(
@@ -144,4 +149,98 @@ topics = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("score", sa.Float, nullable=False),
     sa.Column("message_ids", sa.JSON, nullable=False),
+    # Texts of the topics that it is a part of.
+    sa.Column("parents", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
+)
+
+mentions = sa.Table(
+    "mentions",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("message_id", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("custom_type", sa.Text),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("offset", sa.Integer, nullable=False),
+    # Ranges have a start and an end instead.
+    sa.Column("value", sa.Text),
+    sa.Column("range_start", sa.Text),
+    sa.Column("range_end", sa.Text),
+)
+
+trackers = sa.Table(
+    "trackers",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("app_id", sa.ForeignKey("apps.app_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("vocabulary", sa.JSON, nullable=False),
+    sa.Column("excluded", sa.JSON, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("categories", sa.JSON(none_as_null=True)),
+    sa.Column("languages", sa.JSON(none_as_null=True)),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("updated_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("app_id", "name"),
+)
+
+detections = sa.Table(
+    "detections",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    # Found in the one or the other.
+    sa.Column("message_id", sa.Text),
+    sa.Column("insight_id", sa.Text),
+    # No foreign key: what was found stays when the tracker is changed or deleted.
+    sa.Column("tracker_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("phrase", sa.Text, nullable=False),
+    sa.Column("offset", sa.Integer, nullable=False),
+)
+
+summaries = sa.Table(
+    "summaries",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("text", sa.Text, nullable=False),
+    # Messages it is made of, and those it stands for.
+    sa.Column("message_ids", sa.JSON, nullable=False),
+    sa.Column("covered", sa.JSON, nullable=False),
+)
+
+hooks = sa.Table(
+    "hooks",
+    metadata,
+    # Order of making, which is the order of sending for one job.
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("url", sa.Text, nullable=False),
+    # Host and port of the address: how many requests go there at once is limited.
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    # Sent or given up. The rows of a job stay until its last one is, so that a job that runs again is told of once.
+    sa.Column("done", sa.Boolean, nullable=False, default=False),
+    sa.Column("made_at", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("job_id", "status"),
+    sa.Index("hooks_by_due", "host", "due_at", sqlite_where=sa.text("done = 0")),
+    sqlite_autoincrement=True,
+)
+
+imports = sa.Table(
+    "imports",
+    metadata,
+    sa.Column("conversation_id", sa.ForeignKey("conversations.id", ondelete="CASCADE"), primary_key=True),
+    # SHA-256 of what was imported: the same again is no change.
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("imported_at", sa.BigInteger, nullable=False),
+    # What came with the conversation and has no table.
+    sa.Column("rest", sa.JSON, nullable=False),
 )

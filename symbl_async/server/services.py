@@ -12,12 +12,17 @@ from attrs import define, field, frozen
 from .auth import Accounts
 from .changes import JobChanges
 from .conversations import Conversations
+from .findings import Findings
 from .limits import JobLimits
 from .metrics import Metrics
+from .people import People
 from .queue import JobQueue
 from .settings import ServerSettings
 from .spool import Spool
 from .store import Store
+from .subjects import Subjects
+from .summaries import Summaries
+from .trackers import Trackers
 
 
 @define
@@ -39,6 +44,7 @@ class Services:
     """The parts of a running server.
 
     Attributes:
+        changing_trackers: Accounts that are making or changing trackers at this moment.
         media_refusal: Why audio and video are refused; ``None`` when they are not.
         max_waiting: Answers that may be held back at once.
         metrics: What has been counted.
@@ -55,6 +61,11 @@ class Services:
     accounts: Accounts
     store: Store
     conversations: Conversations
+    findings: Findings
+    people: People
+    subjects: Subjects
+    summaries: Summaries
+    trackers: Trackers
     spool: Spool
     limits: JobLimits
     queue: JobQueue
@@ -66,6 +77,7 @@ class Services:
     workers_alive: Callable[[], bool] = lambda: True
     readiness: Readiness = field(factory=Readiness)
     uploading: Counter[str] = field(factory=Counter)
+    changing_trackers: set[str] = field(factory=set)
     uploads: set[CancelScope] = field(factory=set)
     held: set[CancelScope] = field(factory=set)
     closing: Event = field(factory=lambda: Event())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import Attribute, field, frozen
+from attrs.validators import deep_iterable
 
 from ..errors import ConfigurationError
 
@@ -72,6 +73,13 @@ def _check_several(_: object, attribute: Attribute[Any], value: object) -> None:
         raise ConfigurationError(f'{attribute.name} takes several names, for example ("files.internal",).')
 
 
+def _as_tuple(value: Iterable[float]) -> tuple[float, ...]:
+    try:
+        return tuple(value)
+    except TypeError:
+        raise ConfigurationError("webhook_pauses takes several numbers, for example (1, 5, 25).") from None
+
+
 def _number(minimum: float, *, whole: bool = False) -> Callable[[Any, Attribute[Any], Any], None]:
     def check(_: object, attribute: Attribute[Any], value: object) -> None:
         if value is None:
@@ -105,8 +113,8 @@ class ServerSettings:
         job_limit: Unfinished jobs an account may have before it is answered 429, unless it has a limit of its own.
         workers: Worker processes; ``None`` is the number of processors.
         speech: Engine for audio and video.
-        allow_url_hosts: Names, addresses or CIDR ranges that URL jobs may reach although they are private. Link-local
-            addresses are never reached.
+        allow_url_hosts: Names, addresses or CIDR ranges that URL jobs and webhooks may reach although they are private.
+            Link-local addresses are never reached.
         strict: Refuse unknown members (400) and uploads without a Content-Length (411) instead of tolerating them.
         app_id: Application id of the account. ``None``: the one the data folder knows, or a random one.
         app_secret: Its secret. ``None``: a random one for each start.
@@ -131,14 +139,22 @@ class ServerSettings:
         min_upload_rate: Bytes a second that an upload, an answer or a fetch has to reach over each *stall_timeout*.
         fetch_timeout: Seconds a URL job may take to fetch its recording.
         job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
-        keep_media: Keep recordings after processing.
+        keep_media: Keep recordings after processing, as long as their conversation is there.
+        retention: Seconds after the end of its last job, or its import, that a conversation is kept with everything
+            that came of it; ``None`` keeps it until it is deleted.
+        purge_interval: Seconds between two looks for what is to be removed.
         extensions: Offer what goes beyond the documented API: the reason of a failed job, answers that wait for a
             change, idempotency keys.
+        managed_entities: Answer entities in the shape of the API's later documents, by kind, instead of the first one.
         access_log: Log each request to ``symbl_async.server.access``, without query, headers and body.
         log_format: How ``symbl-async serve`` writes its log: ``plain`` or ``json``. A program that embeds the server
             sets up logging itself.
         metrics_token: Offer ``/metrics`` to whoever sends this as bearer token; ``None``: there is no such path.
         shutdown_timeout: Seconds that running requests get at close.
+        drain_timeout: Seconds that running jobs and webhooks that are due get at close. What is not done then is done
+            when a server is started on the same data folder.
+        webhook_timeout: Seconds that the receiver of a webhook has to answer.
+        webhook_pauses: Seconds between the tries of one webhook; there is one try more than pauses.
     """
 
     data_dir: Path | None = field(default=None, converter=_as_path)
@@ -174,11 +190,19 @@ class ServerSettings:
     fetch_timeout: float = field(default=3600.0, validator=_number(0.01))
     job_timeout: float | None = field(default=None, validator=_number(0.01))
     keep_media: bool = False
+    retention: float | None = field(default=None, validator=_number(0))
+    purge_interval: float = field(default=600.0, validator=_number(0.01))
     extensions: bool = True
+    managed_entities: bool = False
     access_log: bool = False
     log_format: str = field(default="plain")
     metrics_token: str | None = field(default=None, repr=False)
     shutdown_timeout: float = field(default=5.0, validator=_number(0))
+    drain_timeout: float = field(default=1.0, validator=_number(0))
+    webhook_timeout: float = field(default=10.0, validator=_number(0.01))
+    webhook_pauses: tuple[float, ...] = field(
+        default=(1.0, 5.0, 25.0, 125.0), converter=_as_tuple, validator=deep_iterable(_number(0))
+    )
 
     def __attrs_post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

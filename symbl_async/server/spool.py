@@ -7,12 +7,14 @@ import math
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, TypeVar, TypeVarTuple
 
 import anyio
 from attrs import frozen
+
+from .._crash import crash_point
 
 # One write of this size keeps threads out of the profile and memory small.
 _BLOCK_BYTES = 512 * 1024
@@ -59,6 +61,7 @@ class Spool:
         max_bytes: Largest recording.
         min_free_bytes: Space to leave free on the disk.
         max_total_bytes: Most that all recordings in *folder* may take together.
+        free: Tells how much is free where a path lies.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class Spool:
         max_bytes: int,
         min_free_bytes: int,
         max_total_bytes: int | None = None,
+        free: Callable[[Path], int] | None = None,
     ) -> None:
+        self._free = free or _free_bytes
         self._folder = folder
         self._kept = kept
         self._max_bytes = max_bytes
@@ -86,18 +91,23 @@ class Spool:
         """Largest recording."""
         return self._max_bytes
 
-    async def open(self, in_use: set[str]) -> None:
-        """Make the folder and remove what no unfinished job needs, half-written recordings included."""
-        await anyio.to_thread.run_sync(self._open, in_use)
+    async def open(self, in_use: set[str], keep: Mapping[str, str] | None = None) -> None:
+        """Make the folder and remove what no unfinished job needs, half-written recordings included.
 
-    def _open(self, in_use: set[str]) -> None:
-        for folder in filter(None, (self._folder, self._kept)):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Args:
+            in_use: Names of the recordings that are needed.
+            keep: Names of recordings to put aside, and under which name each.
+        """
+        await anyio.to_thread.run_sync(self._open, in_use, keep or {})
+
+    def _open(self, in_use: set[str], keep: Mapping[str, str]) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for entry in self._folder.iterdir():
             if entry.suffix in (_PARTIAL, _RECORDING) and entry.name not in in_use:
-                entry.unlink()
+                self._discard(entry.name, keep.get(entry.name))
             elif entry.suffix == _RECORDING:
                 self._note(entry.name, entry.stat().st_size)
+        crash_point("spool_swept")
 
     def _note(self, name: str, size: int) -> None:
         self._total_bytes += size - self._sizes.pop(name, 0)
@@ -140,6 +150,7 @@ class Spool:
         try:
             file = await self._run(_create, partial)
             try:
+                crash_point("upload_begun")
                 size = await self._copy(chunks, file, final.name, check, tap)
                 await self._run(_seal, file, partial, final)
             finally:
@@ -193,9 +204,18 @@ class Spool:
         view = memoryview(block)
         while view:
             view = view[file.write(view) :]
+        crash_point("upload_half")
+
+    async def require_space(self, size: int) -> None:
+        """Look whether *size* bytes may be added to the disk.
+
+        Raises:
+            SpoolFullError: No.
+        """
+        await self._run(self._require_space, size)
 
     def _require_space(self, size: int) -> None:
-        if shutil.disk_usage(self._folder).free - size < self._min_free_bytes:
+        if self._free(self._folder) - size < self._min_free_bytes:
             raise SpoolFullError
 
     async def has_space(self) -> bool:
@@ -204,7 +224,7 @@ class Spool:
 
     async def free_bytes(self) -> int:
         """Space on the disk."""
-        return (await self._run(shutil.disk_usage, self._folder)).free
+        return await self._run(self._free, self._folder)
 
     async def discard(self, name: str, *, keep_as: str | None = None) -> None:
         """Remove a recording, or put it aside under *keep_as* where recordings are kept."""
@@ -214,12 +234,22 @@ class Spool:
     def _discard(self, name: str, keep_as: str | None) -> None:
         path = self._folder / name
         if self._kept is not None and keep_as is not None:
+            self._kept.mkdir(mode=0o700, exist_ok=True)
             path.replace(self._kept / (keep_as + _RECORDING))
         else:
             path.unlink(missing_ok=True)
 
+    async def forget(self, names: Iterable[str]) -> None:
+        """Remove recordings that were put aside under these *names*, where there are such."""
+        if self._kept is not None:
+            await self._run(_remove, *(self._kept / (name + _RECORDING) for name in names))
+
     async def _run(self, function: Callable[[*PosArgs], T], *args: *PosArgs) -> T:
         return await anyio.to_thread.run_sync(function, *args, limiter=self._threads)
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
 
 
 def _create(path: Path) -> BinaryIO:
@@ -236,6 +266,7 @@ def _seal(file: BinaryIO, partial: Path, final: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+    crash_point("upload_sealed")
 
 
 def _remove(*paths: Path) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
+from .._crash import crash_point
 from .database import Database
+from .ids import new_number, new_uuid
 from .instants import now_ms
 from .keys import Keys
-from .lookups import members_of, owns
+from .lookups import members_of, owns, trackers_of
+from .outbox import Outbox
 from .records import (
     UNFINISHED,
     Accepted,
@@ -23,7 +24,7 @@ from .records import (
     Remembered,
     ResultRows,
 )
-from .schema import conversations, insights, jobs, members, messages, topics
+from .schema import conversations, detections, insights, jobs, members, mentions, messages, summaries, topics
 
 
 class UnknownConversationError(Exception):
@@ -34,27 +35,19 @@ class KeyReusedError(Exception):
     """The key of a submission belongs to another one."""
 
 
-def new_number() -> str:
-    """A random id of 16 digits, as conversations, messages, insights and topics have."""
-    return str(secrets.randbelow(9 * 10**15) + 10**15)
-
-
-def new_uuid() -> str:
-    """A random id as jobs and members have."""
-    return str(uuid.uuid4())
-
-
 class Store:
     """Transactions on jobs.
 
     Args:
         database: Where they are kept.
         now: The present instant, in milliseconds.
+        outbox: Where changes of status are put down for those who asked to be told.
     """
 
-    def __init__(self, database: Database, *, now: Callable[[], int] = now_ms) -> None:
+    def __init__(self, database: Database, *, now: Callable[[], int] = now_ms, outbox: Outbox | None = None) -> None:
         self._database = database
         self._now = now
+        self._outbox = outbox or Outbox(database, now=now)
         self._keys = Keys()
 
     async def add_job(self, job: NewJob) -> Accepted:
@@ -112,9 +105,13 @@ class Store:
                     accepted_at=now,
                 )
             )
+            host = await self._outbox.open_job(connection, job_id, conversation_id, job.parameters)
             accepted = Accepted(conversation_id, job_id)
             if job.once is not None:
                 await self._keys.keep(connection, job.account, job.once, accepted, now)
+            crash_point("job_adding")
+        crash_point("job_added")
+        self._outbox.ring(host)
         return accepted
 
     async def remembered(self, account: str, key: str) -> Remembered | None:
@@ -172,6 +169,29 @@ class Store:
             )
             return {row.media for row in rows}
 
+    async def has_job(self, job_id: str) -> bool:
+        """Tell whether there is this job, whoever owns it."""
+        async with self._database.read() as connection:
+            return (await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id))).one_or_none() is not None
+
+    async def media_left(self) -> dict[str, str]:
+        """Names of the recordings of jobs that have ended, with the id of each job.
+
+        They were put away, unless the server ended between the end of the job and that.
+        """
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                sa.select(jobs.c.media, jobs.c.id).where(jobs.c.media.is_not(None), jobs.c.status.not_in(UNFINISHED))
+            )
+            return {row.media: row.id for row in rows}
+
+    async def forget_media(self) -> None:
+        """The recordings of jobs that have ended are where they belong."""
+        async with self._database.write() as connection:
+            await connection.execute(
+                jobs.update().where(jobs.c.media.is_not(None), jobs.c.status.not_in(UNFINISHED)).values(media=None)
+            )
+
     async def claim_next(self, conversation_id: str) -> ClaimedJob | None:
         """Start the earliest waiting job of a conversation: the only way a job leaves ``scheduled``."""
         async with self._database.write() as connection:
@@ -189,12 +209,13 @@ class Store:
             await connection.execute(
                 jobs.update().where(jobs.c.id == row.id).values(status="in_progress", started_at=self._now())
             )
+            host = await self._outbox.add(connection, row.id, "in_progress")
             earlier = await connection.execute(
                 sa.select(messages.c.id, messages.c.text)
                 .where(messages.c.conversation_id == conversation_id)
                 .order_by(messages.c.started_at, messages.c.seq)
             )
-            return ClaimedJob(
+            claimed = ClaimedJob(
                 id=row.id,
                 account=row.app_id,
                 conversation_id=conversation_id,
@@ -205,14 +226,22 @@ class Store:
                 media=row.media,
                 base_at=_base(row),
                 earlier=tuple((message.id, message.text) for message in earlier),
+                trackers=await trackers_of(connection, row.app_id, row.parameters),
             )
+            crash_point("job_claiming")
+        crash_point("job_claimed")
+        self._outbox.ring(host)
+        return claimed
 
-    async def complete(self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows]) -> bool:
+    async def complete(
+        self, job_id: str, plan: Callable[[Sequence[Member]], ResultRows], *, media: str | None = None
+    ) -> bool:
         """Write the results of a running job and its end together.
 
         Args:
             job_id: The job.
             plan: Makes the rows, given the members that the conversation has.
+            media: Name of its recording, which has still to be put away.
 
         Returns:
             False when the job is not running any more, its conversation having been deleted: nothing was written.
@@ -234,6 +263,9 @@ class Store:
                 (messages, rows.messages),
                 (insights, rows.insights),
                 (topics, rows.topics),
+                (mentions, rows.mentions),
+                (detections, rows.detections),
+                (summaries, rows.summary),
             ):
                 if values:
                     await connection.execute(
@@ -248,19 +280,27 @@ class Store:
             await connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id)
-                .values(status="completed", finished_at=self._now(), messages=None, media=None)
+                .values(status="completed", finished_at=self._now(), messages=None, media=media)
             )
+            host = await self._outbox.add(connection, job_id, "completed")
+            crash_point("results_writing")
+        crash_point("results_written")
+        self._outbox.ring(host)
         return True
 
-    async def fail(self, job_id: str, reason: str) -> bool:
-        """End a running job without results."""
+    async def fail(self, job_id: str, reason: str, *, media: str | None = None) -> bool:
+        """End a running job without results; *media* is the name of a recording that has still to be put away."""
         async with self._database.write() as connection:
             result = await connection.execute(
                 jobs.update()
                 .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
-                .values(status="failed", reason=reason, finished_at=self._now(), messages=None, media=None)
+                .values(status="failed", reason=reason, finished_at=self._now(), messages=None, media=media)
             )
-            return result.rowcount == 1
+            ended = result.rowcount == 1
+            host = await self._outbox.add(connection, job_id, "failed") if ended else None
+        crash_point("failure_written")
+        self._outbox.ring(host)
+        return ended
 
 
 def _base(row: sa.Row[Any]) -> int:

@@ -70,11 +70,19 @@ async def test_row_15_server_that_ignores_the_question_gets_the_file_unasked(tmp
         assert asked(server)[3:] == [False, False]
 
 
-async def test_row_15_417_is_no_refusal(tmp_path: Path) -> None:
+async def test_row_15_status_417_is_no_refusal(tmp_path: Path) -> None:
     """A server that refuses the question itself gets the file unasked too."""
     async with peer(submit=[reset(1000), refuse(417), accept]) as server, client_of(server) as client:
         assert (await client.audio.submit(media(tmp_path, size=HUGE))).id == JOB
         assert asked(server) == [False, True, False]
+
+
+async def test_417_to_what_did_not_ask_is_a_refusal(tmp_path: Path) -> None:
+    """A server that answers so unasked is not sent the file again."""
+    async with peer(submit=[answer(417), accept]) as server, client_of(server) as client:
+        with pytest.raises(APIError):
+            await client.audio.submit(media(tmp_path, size=HUGE))
+        assert len(server.seen("submit")) == 1
 
 
 async def test_full_account_is_asked_before_a_large_file_goes_out_again(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.abc
+import anyio.lowlevel
 import pytest
 from peers import CONVERSATION, JOB, Connection, accept, answer, close, grant, peer
 from support import client_of, media, no_task_left, until
 
-from symbl_async import ClientStateError, JobHandle, SubmitUncertainError, SymblClient
+from symbl_async import ClientStateError, JobHandle, Stream, SubmitUncertainError, SymblClient
 from symbl_async._journal.rows import RowState
 from symbl_async._journal.store import read_rows
 from symbl_async.testing import FakeClock, ScriptedTransport
@@ -246,3 +246,47 @@ async def test_row_31_refused_submission_is_planned_again(tmp_path: Path, reply:
     ):
         await until(lambda: server.seen("submit"))
         await until(lambda: [row.state for row in read_rows(journal)] == [RowState.PLANNED])
+
+
+@pytest.mark.parametrize("way", ["cancel", "close"])
+async def test_last_bytes_stay_here_when_the_cancel_comes_as_they_are_read(way: str) -> None:
+    """What sends the body learns of a cancel a little later than the call: it looks before it lets the last ones go."""
+    scope = anyio.CancelScope()
+
+    async def chunks() -> Any:
+        if way == "cancel":
+            scope.cancel()
+        else:
+            client._end_calls(client._open_parts())
+        await anyio.lowlevel.cancel_shielded_checkpoint()
+        yield bytes(1000)
+
+    async with peer() as server, client_of(server) as client:
+        await client.jobs.get(JOB)
+        with scope:
+            if way == "cancel":
+                await client.audio.submit(Stream(chunks(), 1000))
+            else:
+                with pytest.raises(ClientStateError):
+                    await client.audio.submit(Stream(chunks(), 1000))
+        await until(lambda: server.open_connections <= 1)
+        assert not any(request.complete for request in server.seen("submit"))
+
+
+async def test_close_that_is_out_of_patience_leaves_doubt() -> None:
+    """Where the clock of the grace stands still the client closes all the same, and says that a job may exist."""
+    clock = FakeClock()
+    client = SymblClient(base_url="https://x.invalid", access_token="t", transport=Deaf(clock), clock=clock)
+    problems = []
+
+    async def submit() -> None:
+        try:
+            await client.text.submit("Hello.")
+        except SubmitUncertainError as error:
+            problems.append(error)
+
+    async with client, anyio.create_task_group() as group:
+        group.start_soon(submit)
+        await clock.advance(0.0)
+        client._open_parts().deliveries.cancel_scope.cancel()  # type: ignore[union-attr]
+        await until(lambda: problems)

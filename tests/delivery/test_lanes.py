@@ -59,7 +59,9 @@ async def test_conversations_do_not_wait_for_each_other() -> None:
 @pytest.mark.parametrize(
     ("trouble", "kind"), [(answer(404, {"message": "who"}), NotFoundError), (reset(), SubmitUncertainError)]
 )
-async def test_failure_stops_the_later_appends_of_its_conversation_alone(trouble: Any, kind: type[SymblError]) -> None:
+async def test_row_27_failure_stops_the_later_appends_of_its_conversation_alone(
+    trouble: Any, kind: type[SymblError]
+) -> None:
     """What waits behind a failed or uncertain append is not sent; other conversations and later calls go on."""
     gate = anyio.Event()
 

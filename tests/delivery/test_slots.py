@@ -504,7 +504,7 @@ async def test_parked_submission_ends_when_the_client_closes() -> None:
         server.release()
 
 
-async def test_row_40_stream_refused_by_a_full_account_raises() -> None:
+async def test_stream_refused_by_a_full_account_raises() -> None:
     """A stream cannot wait for its turn: it has been read."""
     from symbl_async import Stream
 

@@ -220,7 +220,7 @@ async def test_early_server_error_ends_as_what_it_is(tmp_path: Path) -> None:
         assert len(server.seen("submit")) == 2
 
 
-async def test_row_30_408_is_sent_again() -> None:
+async def test_row_30_status_408_is_sent_again() -> None:
     """A server that timed out waiting for the body made no job."""
     async with peer(submit=[answer(408), accept]) as server, client_of(server) as client:
         await client.text.submit("Good morning.")
@@ -228,7 +228,7 @@ async def test_row_30_408_is_sent_again() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 413, 415, 422])
-async def test_row_24_27_refusals_are_final(status: int) -> None:
+async def test_row_24_refusals_are_final(status: int) -> None:
     """A 4xx is an answer: it is reported with the server's words and not repeated."""
     async with peer(submit=answer(status, {"message": "not like this"})) as server, client_of(server) as client:
         with pytest.raises(APIError, match="not like this") as caught:
@@ -290,7 +290,7 @@ async def test_row_38_answers_without_ids_are_uncertain(body: bytes) -> None:
         assert caught.value.status == 201
 
 
-async def test_row_38_204_is_uncertain() -> None:
+async def test_row_38_status_204_is_uncertain() -> None:
     """So does a 204."""
     async with peer(submit=raw(b"HTTP/1.1 204 No Content\r\n\r\n")) as server, client_of(server) as client:
         with pytest.raises(SubmitUncertainError):

@@ -21,6 +21,7 @@ from symbl_async import (
     JobStatus,
     JobTimeoutError,
     Polling,
+    UnexpectedResponseError,
 )
 from symbl_async.testing import FakeClock, Fault, serve
 
@@ -227,18 +228,31 @@ async def test_row_29_vanished_job_is_lost() -> None:
         raw(b"junk\r\n\r\n"),
         raw(b""),
         answer(200, b"<html>"),
-        answer(200, {"id": "another", "status": "completed"}),
+        answer(502, b"<html>", ("Content-Type", "text/html")),
         answer(200, {"id": JOB}),
         answer(200, {"id": JOB, "status": 7}),
         answer(200, {"id": JOB, "status": "x" * 1000}),
     ],
 )
-async def test_row_53_failed_poll_is_no_failed_job(trouble: Any) -> None:
-    """Whatever a poll meets, answers about other jobs included, the job is polled again."""
+async def test_row_34_35_36_failed_poll_is_no_failed_job(trouble: Any) -> None:
+    """Whatever a poll meets, pages of a proxy included, the job is polled again."""
     async with peer(job=[trouble, trouble, complete]) as server, client_of(server) as client:
         with anyio.fail_after(5):
             assert (await (await client.text.submit("Hello.")).wait_job()).ok
         assert len(server.seen("job")) == 3
+
+
+async def test_row_53_answer_about_another_job_is_not_applied() -> None:
+    """Neither job learns anything from it: the one that was asked for goes on, the one that was named is not over."""
+    astray = answer(200, {"id": "another", "status": "failed"})
+    async with peer(job=[astray, astray, complete]) as server, client_of(server) as client:
+        handle, another = client.job(JOB, CONVERSATION), client.job("another")
+        with pytest.raises(UnexpectedResponseError):
+            await client.jobs.get(JOB)
+        seen = [job.status async for job in handle.updates()]
+        assert seen == ["scheduled", "completed"]
+        assert another.status == JobStatus.SCHEDULED
+        assert [request.target for request in server.seen("job")] == [f"/v1/job/{JOB}"] * 3
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500])
@@ -264,7 +278,7 @@ async def test_refused_credentials_end_the_wait() -> None:
             await handle
 
 
-async def test_row_20_dripped_status_does_not_stop_the_others() -> None:
+async def test_unanswered_poll_does_not_stop_the_others() -> None:
     """One job whose answers never come does not keep another from being polled."""
 
     async def by_id(connection: Connection) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ from symbl_async._journal.rows import IN_DOUBT, Row, RowState
 from symbl_async._journal.store import read_rows
 from symbl_async.testing import FakeClock, Fault, serve
 
-from .kills import SIZES, Kills
+from .kills import Kills
 
 MESSAGES = {"messages": [{"id": "1", "text": "Hello."}]}
 
@@ -124,7 +127,7 @@ async def test_lost_answer_is_found_at_the_server(tmp_path: Path, append: bool) 
         row = only_row(journal)
         assert (row.state, row.job_id) == (RowState.COMPLETED, None)
         assert "mark" in row.note
-        assert outcome.results["get"].name == f"talk.mp3 {row.mark}"
+        assert outcome.results["get"].name == f"{row.mark} talk.mp3"
         assert outcome.conversation is not None
         assert outcome.conversation.id == row.conversation_id
         (again,) = await run(client, [source], journal)
@@ -143,8 +146,8 @@ async def test_row_74_doubt_of_an_earlier_run_is_settled_by_the_list(tmp_path: P
         assert isinstance(outcome.error, SubmitUncertainError)
         assert only_row(journal).state is RowState.UNCERTAIN
         name = name_of(server.seen("submit")[0])
-        assert name == f"Monday {only_row(journal).mark}"
-        account.names = {"77": "Monday", CONVERSATION: name, "78": f"{name} and more"}
+        assert name == f"{only_row(journal).mark} Monday"
+        account.names = {"77": "Monday", CONVERSATION: name, "78": f"[symbl-async {'0' * 16}] Monday"}
         account.messages[CONVERSATION] = {"messages": []}
 
         async def speak() -> None:
@@ -246,6 +249,24 @@ async def test_conversation_that_stays_empty_is_late_and_looked_at_again(tmp_pat
         (outcome,) = await run(client, [["Hello."]], journal, job_timeout=300)
         assert outcome.state == "late"
         assert only_row(journal).state is RowState.ADOPTED
+        account.messages[CONVERSATION] = MESSAGES
+        missed = 0
+
+        async def hide_now_and_then(connection: Connection) -> None:
+            nonlocal missed
+            missed += 1
+            if missed in (1, 3):
+                await connection.reply(404 if missed == 1 else 503, {"message": "Not now."})
+            else:
+                await account(connection)
+
+        server.scripts["other"] = [hide_now_and_then]
+        (outcome,) = await run(client, [["Hello."]], journal, job_timeout=300)
+        assert outcome.ok
+    async with peer(submit=lost, other=account) as server, patient(server, clock) as client, passing(clock, 10):
+        journal = tmp_path / "second.sqlite"
+        account.messages[CONVERSATION] = {"messages": []}
+        (outcome,) = await run(client, [["Hello."]], journal, job_timeout=300)
         del account.messages[CONVERSATION]
         (outcome,) = await run(client, [["Hello."]], journal, job_timeout=300)
         assert outcome.state == "lost"
@@ -296,16 +317,47 @@ async def test_looking_needs_a_journal() -> None:
 
 
 async def test_row_74_run_killed_while_it_looks_is_resumed(tmp_path: Path, kills: Kills) -> None:
-    """Killed before the list was asked for, twice, the run comes to its end with one job for each file."""
-    journal = tmp_path / "run.sqlite"
-    faults = [Fault("submit_audio", nth, "lose-reply") for nth in (1, 3)]
+    """Killed twice before the list was asked for, the run comes to its end with one job for its file."""
+    journal, folder = tmp_path / "run.sqlite", tmp_path / "calls"
+    folder.mkdir()
+    media(folder, "1100000.mp3", 1_100_000)
+    faults = [Fault("submit_audio", 1, "lose-reply")]
     async with serve(job_seconds=0.02, extensions=False, faults=faults) as server:
         for _ in range(2):
-            run = await kills.run(server, kills.folder, journal, {"reconcile_sent": 1}, on_uncertain="reconcile")
+            run = await kills.run(server, folder, journal, {"reconcile_sent": 1}, on_uncertain="reconcile")
             assert run.killed
-            assert any(row.state in IN_DOUBT for row in read_rows(journal))
-        run = await kills.run(server, kills.folder, journal, {}, on_uncertain="reconcile")
+            assert only_row(journal).state in IN_DOUBT
+        run = await kills.run(server, folder, journal, {}, on_uncertain="reconcile")
         assert not run.killed
-        assert {row.state for row in read_rows(journal)} == {RowState.COMPLETED}
-        made = [entry.bytes for entry in server.ledger if entry.job_id is not None]
-    assert sorted(made) == sorted(SIZES)
+        assert only_row(journal).state is RowState.COMPLETED
+        assert [entry.bytes for entry in server.ledger if entry.job_id is not None] == [1_100_000]
+
+
+async def test_end_of_the_batchs_time_leaves_what_is_looked_for_uncertain(tmp_path: Path) -> None:
+    """It may have a job, so it is told neither as unsent nor as refused, and the report names it."""
+    journal, account = tmp_path / "run.sqlite", Account()
+    async with peer(submit=close(), other=account) as server, client_of(server) as client:
+        async with client.batch([["Hello."]], journal=journal, on_uncertain="reconcile", timeout=0.5) as batch:
+            (outcome,) = [outcome async for outcome in batch]
+        assert isinstance(outcome.error, SubmitUncertainError)
+        assert batch.report.uncertain == ["<list>"]
+        assert only_row(journal).state is RowState.UNCERTAIN
+
+
+async def test_what_was_sent_long_ago_is_sent_again_without_another_wait(tmp_path: Path) -> None:
+    """The minute counts from when it was sent, not from when a run takes it up."""
+    journal, clock, account = tmp_path / "run.sqlite", FakeClock(), Account()
+    async with peer(submit=[close(), accept], job=complete, other=account) as server:
+        async with client_of(server) as client:
+            (outcome,) = await run(client, [["Hello."]], journal, timeout=0.3)
+            assert outcome.state == "uncertain"
+        past = (datetime.now(UTC) - timedelta(hours=1)).isoformat(timespec="seconds")
+        with contextlib.closing(sqlite3.connect(journal)) as connection:
+            connection.execute("UPDATE inputs SET sent_at = ?, changed_at = ?", (past, past))
+            connection.commit()
+        async with patient(server, clock) as client, passing(clock, 0.1):
+            began = clock.time()
+            (outcome,) = await run(client, [["Hello."]], journal)
+        assert outcome.ok
+        assert clock.time() - began < SETTLED
+        assert len(server.seen("submit")) == 2

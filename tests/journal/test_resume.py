@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 from peers import ACCEPTED, answer, close, complete, peer, reset
-from support import client_of, media
+from support import client_of, media, until
 
 from symbl_async import (
     AudioSubmission,
@@ -173,7 +173,7 @@ async def test_file_that_changed_between_runs(tmp_path: Path) -> None:
         assert len(foreign.seen("submit")) == 1
 
 
-async def test_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: Path) -> None:
+async def test_row_84_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: Path) -> None:
     """The second of two equal ones is refused before anything is sent, and so is what can be read only once."""
     journal = tmp_path / "run.sqlite"
 
@@ -196,7 +196,7 @@ async def test_same_input_twice_and_inputs_that_cannot_be_known_again(tmp_path: 
         assert again[0].state is OutcomeState.SKIPPED
 
 
-async def test_row_14_journal_is_held_and_belongs_to_one_server(tmp_path: Path) -> None:
+async def test_row_70_journal_is_held_and_belongs_to_one_server(tmp_path: Path) -> None:
     """A second batch is refused on entry, and so is the journal of another server; nothing was sent."""
     journal = tmp_path / "run.sqlite"
     async with serve(job_seconds=0) as server, serve(job_seconds=0) as other:
@@ -211,7 +211,7 @@ async def test_row_14_journal_is_held_and_belongs_to_one_server(tmp_path: Path) 
             assert not other.ledger
 
 
-async def test_row_68_69_broken_journal_stops_the_batch_and_tells_the_ids(tmp_path: Path) -> None:
+async def test_row_69_72_deleted_journal_stops_the_batch_and_tells_the_ids(tmp_path: Path) -> None:
     """Nothing more is sent, and ids that came and could not be written are in the error."""
     journal = tmp_path / "run.sqlite"
     go = anyio.Event()
@@ -227,3 +227,114 @@ async def test_row_68_69_broken_journal_stops_the_batch_and_tells_the_ids(tmp_pa
             await rerun(client, [[f"Hello {number}."] for number in range(20)], journal)
         assert caught.value.accepted == ((ACCEPTED["jobId"], ACCEPTED["conversationId"]),)
         assert len(server.seen("submit")) == 1
+
+
+async def test_key_that_was_never_sent_is_no_safe_repeat(tmp_path: Path) -> None:
+    """A run that did not know that the server takes keys sent none, so a later one that knows must not rely on it."""
+    journal = tmp_path / "run.sqlite"
+    faults = [Fault("submit_text", 1, "lose-reply")]
+    async with serve(job_seconds=0, faults=faults) as server:
+        async with client_of(server) as client:
+            await client._open_parts().session.tokens.get()
+            token = await client._open_parts().session.tokens.get()
+        async with client_of(server, access_token=token, retry=Retry(attempts=1)) as stranger:
+            (outcome,) = await rerun(stranger, [["Hello."]], journal)
+            assert outcome.state is OutcomeState.UNCERTAIN
+        async with client_of(server) as client:
+            (outcome,) = await rerun(client, [["Hello."]], journal)
+            assert outcome.state is OutcomeState.UNCERTAIN
+        assert sum(entry.job_id is not None for entry in server.ledger) == 1
+
+
+async def test_input_is_known_again_whatever_watches_it(tmp_path: Path) -> None:
+    """Callbacks do not belong to an input, and a set is the same in whatever order it comes."""
+    journal, source = tmp_path / "run.sqlite", media(tmp_path)
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        for words in ({"alpha", "beta", "gamma", "delta"}, ["alpha", "beta", "delta", "gamma"]):
+            seen: list[int] = []
+            await rerun(
+                client,
+                [source],
+                journal,
+                custom_vocabulary=words,
+                on_progress=lambda sent, total, seen=seen: seen.append(sent),
+            )
+        assert sum(entry.job_id is not None for entry in server.ledger) == 1
+        assert len(list(read_rows(journal))) == 1
+
+
+async def test_row_69_ids_that_come_after_the_journal_broke_are_told(tmp_path: Path) -> None:
+    """A consumer whose outcome cannot be written down still learns of all that was accepted meanwhile."""
+    journal = tmp_path / "run.sqlite"
+    broken = anyio.Event()
+
+    async def submit(connection: Any) -> None:
+        await connection.read_all()
+        number = connection.request.json["messages"][0]["payload"]["content"]
+        if number == "second":
+            await broken.wait()
+        await connection.reply(201, {"conversationId": f"c-{number}", "jobId": f"job-{number}"})
+
+    async def run(server: Any, client: SymblClient) -> None:
+        async with client.batch([["first"], ["second"]], journal=journal) as batch:
+            async for outcome in batch:
+                assert outcome.ok
+                await until(lambda: len(server.seen("submit")) == 2)
+                journal.unlink()
+                broken.set()
+
+    async with peer(submit=submit) as server, client_of(server) as client:
+        with pytest.raises(JournalError) as caught:
+            await run(server, client)
+        assert ("job-second", "c-second") in caught.value.accepted
+
+
+async def test_journal_of_another_account_is_refused(tmp_path: Path) -> None:
+    """Neither its jobs nor its conversations are to be seen there."""
+    journal = tmp_path / "run.sqlite"
+    async with peer(submit=answer(201, ACCEPTED), job=complete) as server:
+        async with client_of(server, app_id="one") as client:
+            await rerun(client, [["Hello."]], journal)
+        async with client_of(server, access_token="t") as client:
+            assert (await rerun(client, [["Hello."]], journal))[0].state is OutcomeState.SKIPPED
+        async with client_of(server, app_id="two") as client:
+            with pytest.raises(JournalError, match="another account"):
+                await rerun(client, [["Hello."]], journal)
+
+
+@pytest.mark.parametrize("waits", ["for its turn", "for the server"])
+async def test_nothing_is_sent_once_the_batch_drains(tmp_path: Path, waits: str) -> None:
+    """Neither an input that was taken just now nor one that waits for the server to be there again."""
+    journal = tmp_path / "run.sqlite"
+    async with peer(submit=answer(201, ACCEPTED), job=complete) as server, client_of(server) as client:
+
+        async def sources() -> Any:
+            yield ["first"]
+            await until(lambda: batch.report.submitted == 1)
+            if waits == "for the server":
+                transport = client._open_parts().session.transport
+                transport.base_url = "http://127.0.0.1:9"  # type: ignore[attr-defined]
+            else:
+                batch.drain()
+            for number in range(4):
+                yield [f"Number {number}."]
+
+        batch = client.batch(sources(), journal=journal)
+        async with batch:
+            if waits == "for the server":
+                await until(lambda: batch._outage._since is not None)
+                batch.drain()
+            with anyio.fail_after(5):
+                outcomes = [outcome async for outcome in batch]
+        assert len(outcomes) <= 1
+        assert len(server.seen("submit")) == 1
+
+
+async def test_what_a_server_quotes_is_not_written_down_with_its_signature(tmp_path: Path) -> None:
+    """An error that repeats the address of a recording keeps the query to itself."""
+    journal, url = tmp_path / "run.sqlite", "https://media.example/talk.mp3?sig=canary-5531"
+    refusal = answer(400, {"message": f"cannot take {url} today"})
+    async with peer(submit=refusal) as server, client_of(server) as client:
+        (outcome,) = await rerun(client, [AudioSubmission(url)], journal)
+    assert "cannot take https://media.example/talk.mp3 today" in str(outcome.error)
+    assert b"canary" not in journal.read_bytes()

@@ -45,6 +45,8 @@ def result_of(lines: list[Line], **parts: Any) -> Result:
         per_line=parts.get("per_line") or tuple(LineAnalysis(Sentiment(0.0)) for _ in lines),
         insights=parts.get("insights", ()),
         topics=parts.get("topics", ()),
+        matches=parts.get("matches", ()),
+        summary=parts.get("summary", ()),
     )
     return Result(lines=tuple(lines), analysis=analysis, duration=parts.get("duration", 0.0))
 
@@ -152,6 +154,14 @@ async def running(
         assert reply.status == 200, reply
         api.token = reply.body["accessToken"]
         yield api
+
+
+async def settled(api: Api, query: str = "", data: bytes = WAV) -> str:
+    """The conversation of an uploaded recording whose job has completed."""
+    reply = await api.call("POST", f"/v1/process/audio{query}", data=data)
+    assert reply.status == 201, reply
+    assert (await api.job(reply.body["jobId"]))["status"] == "completed"
+    return str(reply.body["conversationId"])
 
 
 def credentials(server: Server) -> dict[str, str]:

@@ -1,14 +1,29 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
-from server_support import CONVERSATION_API, INES, TEO, TEXT, WAV, Api, ScriptedExecutor, example, result_of, running
+from server_support import (
+    CONVERSATION_API,
+    INES,
+    TEO,
+    TEXT,
+    WAV,
+    Api,
+    ScriptedExecutor,
+    example,
+    result_of,
+    running,
+    settled,
+)
 
 from symbl_async.server.engines.base import (
     Insight,
     Line,
     LineAnalysis,
+    Mention,
     Phrase,
     Result,
     Sentiment,
@@ -51,7 +66,17 @@ def analysed(task: Task) -> Result:
         insights=(
             Insight("follow_up", "Ines needs to schedule a call.", 3, 0.9064, assignee=Speaker("Somebody Else")),
             Insight("question", "Can you walk me through the warehouse rollout?", 0, 0.94123),
-            Insight("action_item", "Teo will send it by Friday.", 2, 0.97, True, TEO, "2026-03-06T17:00:00"),
+            Insight(
+                "action_item",
+                "Teo will send it by Friday.",
+                2,
+                0.97,
+                True,
+                TEO,
+                "2026-03-06T17:00:00",
+                (Phrase(PHRASE),),
+                (Mention("person", "Teo", 0, "teo"), Mention("date", "Friday", 20, "2026-03-06")),
+            ),
             Insight("action_item", "Perhaps some day.", 1, 0.55, False),
             Insight("question", "Unlikely?", 1, 0.49),
         ),
@@ -59,17 +84,10 @@ def analysed(task: Task) -> Result:
     )
 
 
-async def recorded(api: Api, query: str = "", data: bytes = WAV) -> str:
-    """The conversation of an uploaded recording."""
-    reply = await api.call("POST", f"/v1/process/audio{query}", data=data)
-    assert (await api.job(reply.body["jobId"]))["status"] == "completed"
-    return str(reply.body["conversationId"])
-
-
 async def test_conversation_has_the_published_shape() -> None:
     """Name, times and members; the end is the end of the recording, not of the last word."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api, "?name=Warehouse+rollout+sync")
+        conversation_id = await settled(api, "?name=Warehouse+rollout+sync")
         found = await api.get(conversation_id)
         CONVERSATION_API.check("Conversation", found)
         assert (found["type"], found["name"], found["metadata"]) == ("meeting", "Warehouse rollout sync", {})
@@ -84,7 +102,7 @@ async def test_messages_have_the_published_shape() -> None:
     """Instants, offsets in seconds, {} for an unknown speaker; words and moods only when asked for."""
     expected = example("conversation/messages")["messages"]
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         found = await api.get(conversation_id, "/messages")
         CONVERSATION_API.check("MessageList", found)
         messages = found["messages"]
@@ -102,7 +120,7 @@ async def test_messages_have_the_published_shape() -> None:
 async def test_verbose_and_sentiment_add_to_messages() -> None:
     """The edges of the neutral band belong to it, and a word has a score only where the engine has one."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         found = await api.get(conversation_id, "/messages?verbose=True&sentiment=TRUE")
         CONVERSATION_API.check("MessageList", found)
         moods = [message["sentiment"] for message in found["messages"]]
@@ -124,7 +142,7 @@ async def test_verbose_and_sentiment_add_to_messages() -> None:
 async def test_insights_have_the_published_shape() -> None:
     """Each kind by itself and all together in the order of their messages, with authors, assignees and dates."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         messages = [message["id"] for message in (await api.get(conversation_id, "/messages"))["messages"]]
         lists = {}
         for path, key, schema in (
@@ -148,6 +166,20 @@ async def test_insights_have_the_published_shape() -> None:
         assert item["assignee"] == members["Teo"]
         assert item["dueBy"] == "2026-03-06T17:00:00.000Z"
         assert item["phrases"] == [{"type": "action_phrase", "text": PHRASE}]
+        assert item["entities"] == [
+            {
+                "type": "person",
+                "text": "Teo",
+                "offset": 0,
+                "value": {
+                    "assignee": True,
+                    "id": members["Teo"]["id"],
+                    "name": "Teo",
+                    "userId": "teo@example.com",
+                },
+            },
+            {"type": "date", "text": "Friday", "offset": 20, "value": "2026-03-06"},
+        ]
         (follow_up,) = lists["followUps"]
         assert (follow_up["from"], follow_up["assignee"]) == ({}, {"name": "Somebody Else"})
 
@@ -158,7 +190,7 @@ async def test_insights_have_the_published_shape() -> None:
 async def test_threshold_drops_insights_below_it(query: str, count: int) -> None:
     """The default is 0.5; topics are not concerned."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api, query)
+        conversation_id = await settled(api, query)
         assert len((await api.get(conversation_id, "/insights"))["insights"]) == count
         assert len((await api.get(conversation_id, "/topics"))["topics"]) == 2
 
@@ -166,7 +198,7 @@ async def test_threshold_drops_insights_below_it(query: str, count: int) -> None
 async def test_topics_have_the_published_shape() -> None:
     """By weight, with their messages, and the mean mood of those on request."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         messages = [message["id"] for message in (await api.get(conversation_id, "/messages"))["messages"]]
         found = await api.get(conversation_id, "/topics?sentiment=true&parentRefs=true")
         CONVERSATION_API.check("TopicList", found)
@@ -181,7 +213,7 @@ async def test_topics_have_the_published_shape() -> None:
 async def test_append_continues_in_time_and_replaces_the_topics() -> None:
     """Offsets go on from the end of the recording; members are the same people; topics are of the whole."""
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         reply = await api.call("PUT", f"/v1/process/audio/{conversation_id}", data=WAV)
         await api.job(reply.body["jobId"])
         messages = (await api.get(conversation_id, "/messages"))["messages"]
@@ -273,7 +305,7 @@ async def test_markdown_transcript_is_the_published_one() -> None:
     texts = [line.text for line in LINES]
     marked = texts[2].replace(PHRASE, f"<mark>{PHRASE}</mark>")
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         full = [f"Ines: {texts[0]}", f"Teo: {texts[1]}", f"Teo: {marked}", texts[3]]
         assert await transcript(api, conversation_id) == "".join(f"{line}<br/><br/>" for line in full)
         plain = await transcript(
@@ -288,7 +320,7 @@ async def test_srt_transcript_is_the_published_one() -> None:
     """Numbered cues with padded times; the other options do not concern it."""
     expected = example("conversation/transcript-srt")["transcript"]["payload"]
     async with running(ScriptedExecutor(analysed)) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         found = await transcript(api, conversation_id, contentType="text/srt", showSpeakerSeparation=False)
         assert [cue.split("\n")[:2] for cue in found.split("\n\n")] == [
             cue.split("\n")[:2] for cue in expected.split("\n\n")
@@ -303,7 +335,7 @@ async def test_srt_transcript_is_the_published_one() -> None:
 async def test_impossible_transcripts_are_400(body: dict[str, Any]) -> None:
     """An unknown or missing type, and options that are no booleans."""
     async with running() as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         assert (await api.call("POST", f"/v1/conversations/{conversation_id}/transcript", json=body)).status == 400
 
 
@@ -311,7 +343,7 @@ async def test_labels_are_replaced_as_a_whole() -> None:
     """PUT sets the metadata that the conversation then has, and an empty map clears it."""
     request, expected = example("conversation/conversation-update.request"), example("conversation/conversation-update")
     async with running() as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         path = f"/v1/conversations/{conversation_id}"
         reply = await api.call("PUT", path, json={"metadata": {"old": "x"}})
         reply = await api.call("PUT", path, json=request)
@@ -327,7 +359,7 @@ async def test_labels_are_replaced_as_a_whole() -> None:
 async def test_deleted_conversation_is_gone() -> None:
     """Once 200, then 404 for it and all that belonged to it."""
     async with running() as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         path = f"/v1/conversations/{conversation_id}"
         reply = await api.call("DELETE", path)
         assert (reply.status, reply.body) == (200, example("conversation/conversation-delete"))
@@ -338,6 +370,28 @@ async def test_deleted_conversation_is_gone() -> None:
         assert (await api.call("PUT", path, json={"metadata": {}})).status == 404
         assert (await api.call("POST", f"{path}/transcript", json=REQUEST)).status == 404
         assert (await api.call("PUT", f"/v1/process/text/{conversation_id}", json=TEXT)).status == 404
+
+
+async def test_deleted_conversation_takes_its_recordings_along(tmp_path: Path) -> None:
+    """Those that wait, those that were kept, and the one of a job that runs, as soon as it ends."""
+    executor = ScriptedExecutor()
+    async with running(executor, data_dir=tmp_path, keep_media=True) as api:
+        conversation_id = await settled(api)
+        kept = await settled(api)
+        executor.gate = anyio.Event()
+        path = f"/v1/process/audio/{conversation_id}"
+        jobs = [(await api.call("PUT", path, data=WAV)).body["jobId"] for _ in range(2)]
+        while (await api.call("GET", f"/v1/job/{jobs[0]}")).body["status"] != "in_progress":
+            await anyio.lowlevel.checkpoint()
+        assert len(list((tmp_path / "media").iterdir())) == 2
+        assert (await api.call("DELETE", f"/v1/conversations/{conversation_id}")).status == 200
+        assert len(list((tmp_path / "media").iterdir())) == 1
+        executor.gate.set()
+        with anyio.fail_after(20):
+            while list((tmp_path / "spool").iterdir()) or len(list((tmp_path / "media").iterdir())) != 1:
+                await anyio.lowlevel.checkpoint()
+        assert (await api.call("DELETE", f"/v1/conversations/{kept}")).status == 200
+        assert list((tmp_path / "media").iterdir()) == []
 
 
 async def test_conversation_without_results_can_be_read() -> None:
@@ -354,6 +408,7 @@ async def test_conversation_without_results_can_be_read() -> None:
             ("/follow-ups", "followUps"),
             ("/questions", "questions"),
             ("/members", "members"),
+            ("/entities", "entities"),
         ):
             assert await api.get(accepted["conversationId"], path) == {key: []}
         assert await transcript(api, accepted["conversationId"], contentType="text/srt") == ""
@@ -367,6 +422,9 @@ async def three(api: Api) -> list[str]:
         accepted = await api.submit({"name": name, "messages": [message]})
         await api.job(accepted["jobId"])
         made.append(accepted["conversationId"])
+    for conversation_id, agent in zip(made, ("ines", "mateo"), strict=False):
+        labels = {"metadata": {"agentId": agent}}
+        await api.call("PUT", f"/v1/conversations/{conversation_id}", json=labels)
     return made
 
 
@@ -385,6 +443,19 @@ async def three(api: Api) -> list[str]:
         ("startTime=2020-01-01T12:00:00Z&endTime=2020-01-03T00:00:00%2B00:00", "b"),
         ("startTime=2020-01-01T12:00:00Z&endTime=2020-01-02T00:00:01Z", ""),
         ("limit=&order=&sort=&startTime=", "c"),
+        ("filter=conversation.name==a", "a"),
+        ("filter=name!=a", "bc"),
+        ("filter=conversation.metadata.agentId==mateo", "a"),
+        ("filter=metadata.agentId!=mateo", "bc"),
+        ('filter=metadata.agentId=in=(ines,"mateo")', "ab"),
+        ("filter=metadata.agentId=out=(ines)", "ac"),
+        ("filter=metadata.agentId==m*", "a"),
+        ("filter=metadata.agentId==*e*;name=gt=a", "b"),
+        ("filter=startTime>=2020-01-02T00:00:00Z and startTime=lt=2021-01-01", "b"),
+        ("filter=type==meeting&order=desc", "cba"),
+        ("filter=type==meeting&startTime=2020-01-01T12:00:00Z", "bc"),
+        ("filter=name==%27a%27", "a"),
+        ("filter=name==?", ""),
     ],
 )
 async def test_list_pages_sorts_and_looks_through_a_window(query: str, names: str) -> None:
@@ -399,7 +470,7 @@ async def test_list_pages_sorts_and_looks_through_a_window(query: str, names: st
 async def test_long_recording_is_listed_at_once() -> None:
     """Its end lies in the future of the clock, which must not hide it from the default list."""
     async with running(ScriptedExecutor(lambda _: result_of([], duration=7200.0))) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         listed = (await api.call("GET", "/v1/conversations")).body["conversations"]
         assert [item["id"] for item in listed] == [conversation_id]
 
@@ -418,7 +489,16 @@ async def test_long_recording_is_listed_at_once() -> None:
         "startTime=2020-01-02T00:00:00Z&endTime=2020-01-01T00:00:00Z",
         "endTime=8999-01-01T00:00:00Z",
         "startTime=8999-01-01T00:00:00Z",
-        "filter=conversation.metadata.agentId==mateo",
+        "filter=conversation.secret==x",
+        "filter=conversation.name",
+        "filter=name==a,name==b",
+        "filter=name==a or name==b",
+        "filter=name==a;startTime=gt=2020-01-01;metadata.a==b",
+        "filter=startTime=gt=yesterday",
+        "filter=name=in=a",
+        "filter=name==(a)",
+        "filter=name=like=a",
+        "filter=name==a name==b",
     ],
 )
 async def test_impossible_lists_are_400(query: str) -> None:
@@ -443,7 +523,7 @@ async def test_date_that_cannot_be_written_is_left_out() -> None:
     """An insight with an impossible date is an insight without one."""
     insight = Insight("action_item", "Send it.", 0, 0.9, due="9999-12-31T23:59:59")
     async with running(ScriptedExecutor(lambda _: result_of(LINES, insights=(insight,)))) as api:
-        conversation_id = await recorded(api)
+        conversation_id = await settled(api)
         (item,) = (await api.get(conversation_id, "/action-items"))["actionItems"]
         assert "dueBy" not in item
 

@@ -259,12 +259,24 @@ def test_text_has_no_speech_parameters() -> None:
         {"name": "A", "vocabulary": [""]},
         {"name": "A", "vocabulary": ["a", "a"]},
         {"name": "A", "vocabulary": "a"},
-        {"id": "5019283746556677"},
+        {"id": ""},
+        {"id": 5019283746556677},
     ],
 )
 def test_impossible_trackers_are_refused(tracker: object) -> None:
-    """A23: name and vocabulary without empty or double phrases; no id is known as long as none can be saved."""
+    """A23: name and vocabulary without empty or double phrases, or an id that is text."""
     assert '"trackers[0]' in refusal(body, trackers=[tracker])
+
+
+@pytest.mark.parametrize(
+    "trackers",
+    [[{"id": "1"}, {"id": "1"}], [{"name": "A", "vocabulary": ["a"]}, {"name": "A", "vocabulary": ["b"]}]],
+)
+def test_trackers_are_given_once(trackers: list[object]) -> None:
+    """A23: neither an id nor a name twice; names of another case are other names."""
+    assert '"trackers" holds two trackers' in refusal(body, trackers=trackers)
+    different = [{"name": "A", "vocabulary": ["a"]}, {"name": "a", "vocabulary": ["a"]}, {"id": "1"}]
+    assert body(trackers=different)[0] == {"trackers": different}
 
 
 def test_small_trackers_are_fine() -> None:

@@ -6,12 +6,13 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from server_support import TEXT, WAV, Api, ScriptedExecutor, lines_of, result_of, running
 
-from symbl_async.server.engines.base import Result, Task
+from symbl_async.server.engines.base import Insight, Line, Match, Result, SummaryPart, Task, Topic
 
 
 def message(text: str) -> dict[str, object]:
@@ -111,6 +112,29 @@ async def test_contradicting_result_fails_the_job_and_leaves_nothing() -> None:
         assert await api.texts(first["conversationId"]) == []
         await api.job((await api.submit(message("even"), f"/v1/process/text/{first['conversationId']}"))["jobId"])
         assert await api.texts(first["conversationId"]) == ["even"]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"matches": (Match(0, "x", 0, line=0),)},
+        {"summary": (SummaryPart("x", (0,), (1, 0)),)},
+        {"summary": (SummaryPart("x", (5,), (0, 0)),)},
+        {"topics": (Topic("x", 0.5, (9,)),)},
+        {"insights": (Insight("question", "?", -1, 0.9),)},
+    ],
+)
+async def test_results_about_nothing_fail_the_job(parts: dict[str, Any]) -> None:
+    """What refers to lines or trackers that do not exist is not kept, and nothing else of it either."""
+
+    def answer(task: Task) -> Result:
+        lines = [Line("a", 0.0, 1.0), Line("b", 1.0, 2.0)]
+        return result_of(lines, **(parts if len(task.messages) == 1 else {}))
+
+    async with running(ScriptedExecutor(answer)) as api:
+        accepted = await api.submit()
+        assert (await api.job(accepted["jobId"]))["status"] == "failed"
+        assert await api.texts(accepted["conversationId"]) == []
 
 
 async def test_engine_sees_what_came_before() -> None:
@@ -237,3 +261,23 @@ async def test_many_conversations_at_once() -> None:
         for job in jobs:
             assert (await api.job(job))["status"] == "completed"
         assert len({task.job_id for task in api.executor.tasks}) == len(api.executor.tasks) == 50
+
+
+async def test_close_lets_running_jobs_end_and_starts_no_more(tmp_path: Path) -> None:
+    """Within the grace; what waits stays scheduled and runs at the next start."""
+    held = ScriptedExecutor(gate=anyio.Event())
+    async with running(held, data_dir=tmp_path, drain_timeout=20) as api:
+        first = await api.submit(message("one"))
+        second = await api.submit(message("two"), f"/v1/process/text/{first['conversationId']}")
+        await until(api, first["jobId"], "in_progress")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(api.server.aclose)
+            await anyio.wait_all_tasks_blocked()
+            assert held.gate is not None
+            held.gate.set()
+    assert [task.messages[0].content for task in held.tasks] == ["one"]
+    async with running(data_dir=tmp_path) as api:
+        assert await status(api, first["jobId"]) == "completed"
+        await api.job(second["jobId"])
+        assert [task.messages[0].content for task in api.executor.tasks] == ["two"]
+        assert await api.texts(first["conversationId"]) == ["one", "two"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -15,8 +16,19 @@ from symbl_async.server.analysis import build_task, plan_rows
 from symbl_async.server.auth import Accounts
 from symbl_async.server.conversations import Conversations
 from symbl_async.server.database import Database
+from symbl_async.server.engines.base import (
+    Insight,
+    Line,
+    LineAnalysis,
+    Match,
+    Mention,
+    Sentiment,
+    Speaker,
+    SummaryPart,
+    Topic,
+)
 from symbl_async.server.keys import Keys
-from symbl_async.server.records import ClaimedJob, Member, NewJob, Once, ResultRows
+from symbl_async.server.records import ClaimedJob, JobTracker, Member, NewJob, Once, ResultRows
 from symbl_async.server.store import KeyReusedError, Store, UnknownConversationError
 
 ACCOUNT = "account"
@@ -46,6 +58,33 @@ async def complete(store: Store, job: ClaimedJob) -> bool:
     """End a job with its own messages as results."""
     result = result_of(lines_of(build_task(job, max_duration=1.0)))
     return await store.complete(job.id, lambda members: plan_rows(job, result, members))
+
+
+TABLES = (
+    "conversations",
+    "members",
+    "jobs",
+    "messages",
+    "insights",
+    "topics",
+    "mentions",
+    "detections",
+    "summaries",
+)
+
+
+def everything(job: ClaimedJob, members: Sequence[Member]) -> ResultRows:
+    """Results with one row for each table."""
+    lines = [Line("Hello", 0.0, 1.0, Speaker("Ines"))]
+    result = result_of(
+        lines,
+        per_line=(LineAnalysis(Sentiment(0.0), mentions=(Mention("number", "1", 0, "1"),)),),
+        insights=(Insight("question", "Hello?", 0, 0.9),),
+        topics=(Topic("hello", 0.5, (0,)),),
+        matches=(Match(0, "hello", 0, line=0),),
+        summary=(SummaryPart("Hello", (0,), (0, 0)),),
+    )
+    return plan_rows(evolve(job, trackers=(JobTracker("Greetings", ("hello",)),)), result, members)
 
 
 async def test_results_are_written_once(tmp_path: Path) -> None:
@@ -128,14 +167,18 @@ async def test_deleted_conversation_takes_everything_along(tmp_path: Path) -> No
     """No row of it stays in any table."""
     async with opened(tmp_path) as (store, conversations):
         accepted = await store.add_job(text())
-        await complete(store, await claimed(store, accepted.conversation_id))
+        job = await claimed(store, accepted.conversation_id)
+        await store.complete(job.id, lambda members: everything(job, members))
+        with closing(sqlite3.connect(tmp_path / "server.sqlite")) as connection:
+            for table in TABLES:
+                assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (1,), table  # noqa: S608
         await store.add_job(text("more", accepted.conversation_id))
         deleted = await conversations.delete(ACCOUNT, accepted.conversation_id)
         assert deleted is not None
         assert deleted.waiting == 1
         assert await conversations.delete(ACCOUNT, accepted.conversation_id) is None
     with sqlite3.connect(tmp_path / "server.sqlite") as connection:
-        for table in ("conversations", "members", "jobs", "messages", "insights", "topics"):
+        for table in TABLES:
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
     connection.close()
 
@@ -209,6 +252,32 @@ async def test_database_without_keys_gets_them(tmp_path: Path) -> None:
     async with opened(tmp_path) as (store, _):
         assert await store.get_job(ACCOUNT, accepted.job_id) is not None
         assert await store.add_job(keyed("k")) == evolve(await store.add_job(keyed("k")), repeated=False)
+
+
+async def test_database_of_the_second_layout_gets_the_rest(tmp_path: Path) -> None:
+    """Tables and columns are added; what was in the others can be read, and has nothing of the new kinds."""
+    async with opened(tmp_path) as (store, _):
+        accepted = await store.add_job(text())
+        job = await claimed(store, accepted.conversation_id)
+        await store.complete(job.id, lambda members: everything(job, members))
+    with closing(sqlite3.connect(tmp_path / "server.sqlite")) as connection, connection:
+        for table in ("mentions", "detections", "summaries", "trackers"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("ALTER TABLE insights DROP COLUMN mentions")
+        connection.execute("ALTER TABLE topics DROP COLUMN parents")
+        connection.execute("PRAGMA user_version = 2")
+    for _ in range(2):
+        async with opened(tmp_path) as (store, conversations):
+            (insight,) = await conversations.insights(accepted.conversation_id, ("question",))
+            (topic,) = await conversations.topics(accepted.conversation_id)
+            assert (insight.text, insight.mentions, topic.text, topic.parents) == ("Hello?", (), "hello", ())
+            job = await claimed(store, (await store.add_job(text("more", accepted.conversation_id))).conversation_id)
+            assert await store.complete(job.id, partial(everything, job))
+            assert await store.fail(job.id, "late") is False
+            await conversations.delete(ACCOUNT, accepted.conversation_id)
+            accepted = await store.add_job(text())
+            job = await claimed(store, accepted.conversation_id)
+            assert await store.complete(job.id, partial(everything, job))
 
 
 async def test_newer_layout_is_not_touched(tmp_path: Path) -> None:

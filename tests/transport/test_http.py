@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import os
 import resource
-import socket
 import ssl
-import threading
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -17,8 +14,10 @@ from typing import Any
 import aiohttp
 import anyio
 import pytest
+from certificates import server_context
 from peers import ACCEPTED, JOB, Connection, Script, answer, complete, deaf, drip, peer, raw, reset
-from support import FAST_RETRY, SECRET, chain, client_of, everything_said
+from support import SECRET, chain, client_of, everything_said
+from threaded_peer import threaded_peer
 
 from symbl_async import (
     ClientStateError,
@@ -27,7 +26,6 @@ from symbl_async import (
     ResourceError,
     Retry,
     SubmitUncertainError,
-    SymblClient,
     SymblError,
     Timeouts,
     TransportError,
@@ -118,6 +116,20 @@ async def test_row_44_odd_statuses_are_unexpected(status: int) -> None:
         assert isinstance(caught.value, UnexpectedResponseError | TransportError)
 
 
+async def test_row_44_switch_of_protocols_is_unexpected() -> None:
+    """A 101 that nobody asked for is no answer: an error for a read, an uncertain submission."""
+    switch = raw(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n")
+    async with (
+        peer(job=switch, submit=switch) as server,
+        client_of(server, access_token="t", retry=Retry(attempts=1)) as client,
+    ):
+        with pytest.raises(SymblError):
+            await client.jobs.get(JOB)
+        with pytest.raises(SubmitUncertainError):
+            await client.text.submit("Hello.")
+        assert len(server.ledger) == 2
+
+
 async def test_row_41_reply_over_the_cap_is_not_read_to_its_end() -> None:
     """An answer larger than its call can need is dropped."""
     huge = b'{"id": "' + b"a" * 3_000_000 + b'"}'
@@ -160,11 +172,14 @@ async def test_row_45_corrupt_encoding_is_an_error_of_ours(name: bytes) -> None:
     "body",
     [
         b"[" * 200_000,
+        # Depths at which one reader gives up and another does not.
+        *(b'{"a": ' * depth + b"1" + b"}" * depth for depth in range(960, 1000, 4)),
         b'{"id": ' * 100_000,
         b'{"status": NaN}',
         b'{"id": ' + b"9" * 10_000 + b', "status": "completed"}',
         b'{"id": "\xff\xfe", "status": "completed"}',
         b'{"status": "completed", "id": "\\ud800"}',
+        b'{"status": "in_progress", "status": "completed", "jobId": "7", "conversationId": "5"}',
         b"",
         b"[]",
         b"<html>",
@@ -226,43 +241,35 @@ async def test_polls_do_not_queue_behind_uploads() -> None:
         group.cancel_scope.cancel()
 
 
-async def test_row_3_untrusted_certificate_is_named_and_not_tried_again(tmp_path: Path) -> None:
-    """A certificate that nobody vouches for is a TLS error, and asking again would not change it."""
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    names = ["-keyout", str(key), "-out", str(cert), "-days", "1", "-subj", "/CN=localhost"]
-    if (await anyio.run_process([*command, *names], check=False)).returncode != 0:
-        pytest.skip("there is no openssl to make a certificate with")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
-    handshakes = 0
+@pytest.mark.parametrize(
+    ("trusted", "name", "days"),
+    [(False, "IP:127.0.0.1", 1), (True, "DNS:elsewhere.example", 1), (True, "IP:127.0.0.1", -1)],
+    ids=["unknown issuer", "another name", "expired"],
+)
+async def test_row_3_bad_certificate_is_named_and_not_tried_again(
+    tmp_path: Path, trusted: bool, name: str, days: int
+) -> None:
+    """A certificate that nobody vouches for, of somebody else or of the past: asking again would not change it."""
+    context, cert = server_context(tmp_path, name=name, days=days)
+    known = ssl.create_default_context(cafile=cert if trusted else None)
+    with threaded_peer(tls=context) as server:
+        async with client_of(
+            server, access_token="t", connector_factory=lambda: aiohttp.TCPConnector(ssl=known)
+        ) as client:
+            for call in (client.jobs.get(JOB), client.text.submit("Hello.")):
+                with pytest.raises(ConnectError, match="certificate") as caught:
+                    await call
+                assert not caught.value.transient
+        assert (server.handshakes, server.ledger) == (2, [])
 
-    def serve(listener: socket.socket) -> None:
-        # On a thread of its own: the loop's own TLS server reports every refused handshake as an error of the test.
-        nonlocal handshakes
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            handshakes += 1
-            with contextlib.suppress(OSError), connection:
-                context.wrap_socket(connection, server_side=True).close()
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        thread = threading.Thread(target=serve, args=(listener,))
-        thread.start()
-        try:
-            async with SymblClient(base_url=url, access_token="t", retry=FAST_RETRY) as client:
-                with pytest.raises(ConnectError, match="certificate"):
-                    await client.jobs.get(JOB)
-                with pytest.raises(ConnectError, match="certificate"):
-                    await client.text.submit("Hello.")
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            await anyio.to_thread.run_sync(thread.join)
-    assert handshakes == 2
+async def test_good_certificate_is_taken(tmp_path: Path) -> None:
+    """The same server under its own name, in time, with somebody who vouches for it."""
+    context, cert = server_context(tmp_path)
+    known = ssl.create_default_context(cafile=cert)
+    with threaded_peer(tls=context) as server:
+        async with client_of(server, connector_factory=lambda: aiohttp.TCPConnector(ssl=known)) as client:
+            assert (await client.text.submit("Hello.")).id == JOB
 
 
 async def test_secrets_appear_in_no_error_and_no_log(caplog: pytest.LogCaptureFixture) -> None:

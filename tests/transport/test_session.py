@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from peers import JOB, answer, close, complete, peer, reset
+from peers import JOB, answer, close, complete, grant, peer, reset
 from support import client_of, until
 
 from symbl_async import (
@@ -22,12 +22,20 @@ from symbl_async.testing import FakeClock
 OVER = {"id": JOB, "status": "completed"}
 
 
-@pytest.mark.parametrize("trouble", [answer(408), answer(429), answer(500), answer(503), reset(), close()])
+@pytest.mark.parametrize("trouble", [answer(408), answer(429), *map(answer, (500, 502, 503, 504)), reset(), close()])
 async def test_row_34_reads_are_repeated(trouble: object) -> None:
     """A read that meets a passing trouble is sent again."""
     async with peer(job=[trouble, trouble, complete]) as server, client_of(server) as client:
         assert (await client.jobs.get(JOB)).ok
         assert len(server.seen("job")) == 3
+
+
+@pytest.mark.parametrize("trouble", [*map(answer, (408, 429, 500, 502, 503, 504)), reset(), close()])
+async def test_row_34_token_requests_are_repeated(trouble: object) -> None:
+    """So is the request for a token, and the submission that waits for it goes out once."""
+    async with peer(token=[trouble, trouble, grant]) as server, client_of(server) as client:
+        assert (await client.text.submit("Hello.")).id == JOB
+        assert [request.kind for request in server.ledger] == ["token"] * 3 + ["submit"]
 
 
 @pytest.mark.parametrize(

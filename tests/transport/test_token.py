@@ -9,14 +9,23 @@ from typing import Any
 
 import anyio
 import pytest
-from peers import JOB, answer, peer
+from peers import JOB, Connection, answer, peer
 from support import SECRET, client_of, media, until
 
-from symbl_async import AuthenticationError, Retry, SymblClient, SymblError, TransportError, UnexpectedResponseError
+from symbl_async import (
+    AuthenticationError,
+    Polling,
+    Retry,
+    SymblClient,
+    SymblError,
+    TransportError,
+    UnexpectedResponseError,
+)
 from symbl_async._policy.clock import sleep
 from symbl_async._transport.token import Secret, TokenCache
 from symbl_async.models.submission import TokenGrant
-from symbl_async.testing import FakeClock, ScriptedTransport
+from symbl_async.server.instants import now_ms
+from symbl_async.testing import FakeClock, ScriptedTransport, serve
 
 
 class Fetch:
@@ -297,6 +306,80 @@ async def test_row_26_wrong_secret_is_an_authentication_error() -> None:
         assert SECRET not in str(caught.value)
         assert len(server.seen("token")) == 1
         assert server.seen("token")[0].json == {"type": "application", "appId": "app-id-for-tests", "appSecret": SECRET}
+
+
+async def test_row_25_expired_token_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real server whose calendar went on refuses the token: uploads, texts and reads get another one and succeed."""
+    days = 0
+    monkeypatch.setattr("symbl_async.server.auth.now_ms", lambda: now_ms() + days * 86_400_000)
+    path = media(tmp_path)
+    async with serve(job_seconds=0) as server, client_of(server) as client:
+        job_id = (await client.text.submit("Hello.")).id
+        calls: list[tuple[str, Any]] = [
+            ("submit_audio", lambda: client.audio.submit(path)),
+            ("submit_text", lambda: client.text.submit("Hello again.")),
+            ("get_job_status", lambda: client.jobs.get(job_id)),
+        ]
+        for operation, call in calls:
+            before = len(server.ledger)
+            days += 2
+            assert (await call()).id
+            after = server.ledger[before:]
+            assert [entry.operation for entry in after] == [operation, "generate_token", operation]
+            assert after[0].status == 401
+        assert sum(entry.job_id is not None for entry in server.ledger) == 3
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["clock stood still", "clock went on"])
+async def test_row_82_watch_goes_on_after_eight_hours_of_sleep(counted: bool) -> None:
+    """A machine that wakes up has dead connections and a dead token: one renewal, and every watched job is heard of.
+
+    Whether the clock counts the time asleep depends on the system.
+    """
+    clock = FakeClock()
+    awake = False
+    jobs = [f"job-{number}" for number in range(20)]
+
+    async def token(connection: Connection) -> None:
+        await connection.read_all()
+        await connection.reply(200, {"accessToken": f"token-{len(server.seen('token'))}", "expiresIn": 3600})
+
+    async def status(connection: Connection) -> None:
+        name = connection.request.target.rpartition("/")[2]
+        if awake and connection.request.headers["authorization"] != "Bearer token-2":
+            await connection.reply(401, {"message": "expired"})
+        else:
+            await connection.reply(200, {"id": name, "status": "completed" if awake else "in_progress"})
+
+    async with peer(token=token, job=status) as server, client_of(server, clock=clock, polling=Polling()) as client:
+        ended: list[Any] = []
+
+        async def watch() -> None:
+            async with client.watch(jobs) as watcher:
+                ended.extend([job async for job in watcher])
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            while {request.target.rpartition("/")[2] for request in server.seen("job")} != set(jobs):
+                await _pass(clock, client, 1.0)
+            assert ended == []
+            awake = True
+            for writer in list(server._writers):
+                writer.close()
+            await until(lambda: server.open_connections == 0)
+            if counted:
+                clock.now += 8 * 3600
+            for _ in range(40):
+                await _pass(clock, client, 1.0)
+        assert sorted(job.id for job in ended) == sorted(jobs)
+        assert all(job.ok for job in ended)
+        assert len(server.seen("token")) == 2
+
+
+async def _pass(clock: FakeClock, client: Any, seconds: float) -> None:
+    """Let time go by, and the polls that it brings be answered."""
+    await clock.advance(seconds)
+    await until(lambda: client.jobs.scheduler.schedule.in_flight == 0)
 
 
 async def test_row_48_trouble_at_the_token_end_point_is_met_by_one() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
-import socket
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,8 @@ from blockbuster import BlockBuster
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peers import Connection, accept, peer
-from support import CHANGES, SlowThreads, client_of, media, no_task_left, open_files, until
+from support import CHANGES, SlowThreads, Sockets, client_of, media, no_task_left, open_files, until
+from troubled_files import TroubledFile, cut, eio, hang
 
 from symbl_async import InvalidInputError, Retry, Stream, Timeouts, UploadStalledError
 from symbl_async._transport.source import CHUNK_BYTES, BytesSource, StreamSource, openable
@@ -111,30 +113,90 @@ async def test_timeout_of_the_callers_own_is_no_stall() -> None:
             await sent(body)
 
 
-async def test_row_66_hung_disk_fails_as_a_stall(tmp_path: Path) -> None:
-    """A read that never returns ends the attempt all the same."""
-    import threading
+async def test_row_65_read_error_that_passes_costs_one_attempt() -> None:
+    """A disk that fails once is read again from the start."""
+    file = TroubledFile(io.BytesIO(bytes(24 * 1024 * 1024)), 3 * 1024 * 1024, eio, times=1)
+    async with peer() as server, client_of(server) as client:
+        assert (await client.audio.submit(file)).id
+        assert [request.complete for request in server.seen("submit")] == [False, True]
 
+
+async def test_row_65_read_error_in_the_middle_submits_nothing() -> None:
+    """A disk that goes on failing is named in the error, and the server never has all of the file."""
+    file = TroubledFile(io.BytesIO(bytes(24 * 1024 * 1024)), 3 * 1024 * 1024, eio)
+    async with peer() as server, client_of(server) as client:
+        with pytest.raises(InvalidInputError, match=r"troubled\.mp3.*Input/output error"):
+            await client.audio.submit(file)
+        assert [request.complete for request in server.seen("submit")] == [False, False]
+        assert (await client.text.submit("The slots are free.")).id
+
+
+async def test_row_66_hung_disk_fails_as_a_stall() -> None:
+    """A read that never returns ends the attempt and the next one may have more luck; others get through meanwhile."""
     free = threading.Event()
+    timeouts = Timeouts(connect=5, reply=5, stall=0.2)
+    data = b"ID3" + bytes(3 * 1024 * 1024)
+    async with peer() as server, client_of(server, timeouts=timeouts, max_uploads=1) as client:
+        try:
+            always = TroubledFile(io.BytesIO(data), 1024 * 1024, hang(free))
+            with pytest.raises(UploadStalledError), anyio.fail_after(10):
+                await client.audio.submit(always)
+            assert always.reads >= 4
+            assert not any(request.complete for request in server.seen("submit"))
+            with anyio.fail_after(10):
+                assert (await client.audio.submit(io.BytesIO(data))).id
+        finally:
+            free.set()
+        assert sum(request.complete for request in server.seen("submit")) == 1
+    free.clear()
+    async with peer() as server, client_of(server, timeouts=timeouts) as client:
+        try:
+            once = TroubledFile(io.BytesIO(data), 1024 * 1024, hang(free), times=1)
+            with anyio.fail_after(10):
+                assert (await client.audio.submit(once)).id
+        finally:
+            free.set()
+        assert [request.complete for request in server.seen("submit")] == [False, True]
 
-    class Hung:
-        """A file on a dead mount."""
 
-        def tell(self) -> int:
-            return 0
+@pytest.mark.parametrize("call", ["open", "read"])
+async def test_row_66_path_on_a_dead_mount_fails_as_a_stall(tmp_path: Path, call: str) -> None:
+    """So does a file that cannot even be opened, or looked into: nothing waits for it for ever."""
+    timeouts = Timeouts(connect=5, reply=5, stall=0.2)
+    retry = Retry(first=0, attempts=2)
+    async with peer() as server, client_of(server, timeouts=timeouts, retry=retry) as client:
+        with SlowThreads(call) as executor:
+            client._open_parts().readers = executor
+            try:
+                with pytest.raises(UploadStalledError), anyio.fail_after(10):
+                    await client.audio.submit(media(tmp_path))
+            finally:
+                executor.go.set()
+        assert not any(request.complete for request in server.seen("submit"))
 
-        def seek(self, offset: int, whence: int = 0) -> int:
-            return 10 if whence else offset
 
-        def read(self, count: int) -> bytes:
-            free.wait(10)
-            return b""
+async def test_row_66_dead_mount_leaves_names_and_journal_alive(tmp_path: Path) -> None:
+    """More hung reads than the loop has threads: names are resolved, files read and journals written all the same."""
+    free = threading.Event()
+    sources = [media(tmp_path, f"{number}.mp3") for number in range(3)]
 
-    with ThreadPoolExecutor(2) as executor:
-        async with open_body(openable(Hung(), executor), stall=0.05) as body:  # type: ignore[arg-type]
-            with pytest.raises(UploadStalledError), anyio.fail_after(2):
-                await sent(body)
-        free.set()
+    async def number(connection: Connection) -> None:
+        await connection.read_all()
+        await connection.reply(201, {"conversationId": "1", "jobId": f"job-{len(server.seen('submit'))}"})
+
+    async with peer(submit=number) as server:
+        server.url = server.url.replace("127.0.0.1", "localhost")
+        async with client_of(server, max_uploads=41, timeouts=Timeouts(stall=60)) as client:
+            files = [TroubledFile(io.BytesIO(b"ID3" + bytes(3000)), 0, hang(free)) for _ in range(40)]
+            async with anyio.create_task_group() as group:
+                for file in files:
+                    group.start_soon(client.audio.submit, file)
+                await until(lambda: all(file.reads for file in files))
+                with anyio.fail_after(5):
+                    async with client.batch([*sources, ["Hello."]], journal=tmp_path / "run.sqlite") as batch:
+                        assert [outcome.ok async for outcome in batch] == [True] * 4
+                group.cancel_scope.cancel()
+                free.set()
 
 
 class Writer:
@@ -417,15 +479,27 @@ async def test_row_64_file_cut_while_it_is_sent_is_not_submitted(tmp_path: Path)
     """A file that shrinks meanwhile fails as changed, and the server never has all of it."""
     path = media(tmp_path, size=24 * 1024 * 1024)
 
-    async def cut(connection: Connection) -> None:
+    async def shorten(connection: Connection) -> None:
         await connection.read(1000)
         os.truncate(path, 2 * 1024 * 1024)
         await connection.drain()
 
-    async with peer(submit=[cut, accept]) as server, client_of(server) as client:
+    async with peer(submit=[shorten, accept]) as server, client_of(server) as client:
         with pytest.raises(InvalidInputError, match="changed"):
             await client.audio.submit(path)
         assert [request.complete for request in server.seen("submit")] == [False]
+
+
+async def test_row_64_file_that_is_handed_in_and_shrinks_is_not_submitted(tmp_path: Path) -> None:
+    """Nor is one that the caller opened, whatever byte it is cut at."""
+    for size in (0, 1, 1024 * 1024, 3 * 1024 * 1024 - 1):
+        path = media(tmp_path, size=3 * 1024 * 1024)
+        with path.open("rb", buffering=0) as file:
+            shrinking = TroubledFile(file, 1024 * 1024, cut(path, size))
+            async with peer() as server, client_of(server) as client:
+                with pytest.raises(InvalidInputError, match="changed"):
+                    await client.audio.submit(shrinking)
+                assert not any(request.complete for request in server.seen("submit"))
 
 
 async def test_upload_does_not_block_the_loop(tmp_path: Path) -> None:
@@ -472,26 +546,20 @@ async def test_uploads_are_bounded(tmp_path: Path) -> None:
 async def test_slow_reader_is_no_stall(tmp_path: Path) -> None:
     """An upload that moves, however slowly, is not given up: only one that stands still is."""
 
-    def small_buffers(address: Any) -> socket.socket:
-        connection = socket.socket(*address[:3])
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)
-        connection.setblocking(False)
-        return connection
-
     async def trickle(connection: Connection) -> None:
         while connection.open and not connection.request.complete:
             await connection.read(64 * 1024)
             await anyio.sleep(0.03)  # this peer is slow; nothing here waits for luck
         await connection.reply(201, {"conversationId": "1", "jobId": "2"})
 
-    timeouts = Timeouts(connect=5, reply=5, stall=0.3)
+    timeouts = Timeouts(connect=0.1, reply=0.1, stall=0.3)
     async with (
         peer(64 * 1024, submit=trickle) as server,
         client_of(
             server,
             timeouts=timeouts,
             retry=Retry(attempts=1),
-            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=small_buffers),
+            connector_factory=lambda: aiohttp.TCPConnector(socket_factory=Sockets(64 * 1024)),
         ) as client,
     ):
         handle = await client.audio.submit(media(tmp_path, size=3 * 1024 * 1024))

@@ -42,11 +42,21 @@ from symbl_async import (
 )
 from symbl_async.models import (
     ActionItem,
+    Analytics,
     ConversationDetails,
     ConversationMessage,
+    DetectedEntity,
+    DetectedTracker,
     FollowUp,
+    Insight,
+    MessageRef,
+    Metric,
     Question,
+    RawResponse,
+    SavedTracker,
     Speaker,
+    SpeakerEvent,
+    SummaryEntry,
     Topic,
     Transcript,
 )
@@ -198,18 +208,73 @@ async def results(client: SymblClient) -> None:
     conversation = client.conversation("77")
     assert_type(await conversation.get(), ConversationDetails)
     assert_type(await conversation.messages(verbose=True, sentiment=True), tuple[ConversationMessage, ...])
+    await conversation.messages(redact=True, exclude=["PERSON_NAME"])
     assert_type(await conversation.transcript("srt"), Transcript)
+    await conversation.transcript(paragraphs=False, speakers=False, highlight="all")
+    await conversation.transcript("docx")  # type: ignore[arg-type]
     assert_type(await conversation.topics(), tuple[Topic, ...])
+    assert_type(await conversation.topics(sentiment=True, parent_refs=True, refresh=True), tuple[Topic, ...])
+    assert_type(await conversation.abstract_topics(), tuple[Topic, ...])
+    assert_type(await conversation.insights(), tuple[Insight, ...])
+    assert_type(await conversation.action_items(comprehensive=True), tuple[ActionItem, ...])
     assert_type(await conversation.action_items(), tuple[ActionItem, ...])
     assert_type(await conversation.follow_ups(), tuple[FollowUp, ...])
     assert_type(await conversation.questions(), tuple[Question, ...])
     assert_type(await conversation.members(), tuple[Speaker, ...])
+    assert_type(await conversation.entities(), tuple[DetectedEntity, ...])
+    assert_type(await conversation.trackers(), tuple[DetectedTracker, ...])
+    assert_type(await conversation.summary(), tuple[SummaryEntry, ...])
+    assert_type(await conversation.summary(refresh=True, timeout=5), tuple[SummaryEntry, ...])
+    analytics = await conversation.analytics()
+    assert_type(analytics, Analytics)
+    assert_type(analytics.total_silence, Metric | None)
+    assert_type(analytics.members[0].overlap.overlap_duration, float)
+    assert_type((await conversation.trackers())[0].matches[0].message_refs, tuple[MessageRef, ...])
+    assert_type((await conversation.entities())[0].message_refs[0].find("x"), int | None)
+    assert_type(await conversation.update(metadata={"agent": "a"}), ConversationDetails)
+    await conversation.update_member("m", name="Ines", email="ines@example.com")
+    await conversation.speakers([SpeakerEvent("started_speaking", Speaker("m", "Ines"), 1.5)])
     assert_type(await conversation.fetch("messages", "topics"), Mapping[str, Any])
     await conversation.delete()
     async for details in client.conversations.list(order="desc", page_size=10):
         assert_type(details, ConversationDetails)
+    async for page in client.conversations.list().pages():
+        assert_type(page, tuple[ConversationDetails, ...])
     for item in await conversation.action_items():
         assert_type(item.assignee, Speaker | None)
+
+
+async def saved_trackers(client: SymblClient) -> None:
+    """Trackers of the account."""
+    tracker = await client.trackers.create(
+        "Price", ["cost"], description="Money", categories=["x"], languages=["en-US"]
+    )
+    assert_type(tracker, SavedTracker)
+    many = await client.trackers.create_many([Tracker(name="Price", vocabulary=["cost"]), {"name": "x"}])
+    assert_type(many, tuple[SavedTracker, ...])
+    assert_type(await client.trackers.list(name="Price"), tuple[SavedTracker, ...])
+    assert_type(await client.trackers.get(tracker.id), SavedTracker)
+    assert_type(await client.trackers.update(tracker.id, name="Price", vocabulary=["cost"]), SavedTracker)
+    await client.trackers.delete(tracker.id)
+    await client.trackers.update(tracker.id, name="Price")  # type: ignore[call-arg]
+
+
+async def raw(client: SymblClient) -> None:
+    """The same calls with their answers."""
+    raw = client.with_raw_response
+    response = await raw.conversation("77").messages(sentiment=True)
+    assert_type(response, RawResponse[tuple[ConversationMessage, ...]])
+    assert_type(response.value, tuple[ConversationMessage, ...])
+    assert_type(response.status, int)
+    assert_type(response.headers, Mapping[str, str])
+    assert_type(response.request_id, str | None)
+    assert_type(response.body, bytes)
+    assert_type(await raw.jobs.get("a"), RawResponse[Job])
+    assert_type(await raw.trackers.get("t"), RawResponse[SavedTracker])
+    async for page in raw.conversations.list(page_size=10):
+        assert_type(page, RawResponse[tuple[ConversationDetails, ...]])
+    await raw.conversation("77").messages(sentiments=True)  # type: ignore[call-arg]
+    await raw.trackers.create("Price")  # type: ignore[call-arg]
 
 
 async def failures(handle: JobHandle) -> int | None:

@@ -88,6 +88,29 @@ class Phrase:
 
 
 @frozen
+class Mention:
+    """Something of the outer world that a text names.
+
+    Attributes:
+        type: ``person``, ``location``, ``organization``, ``date``, ``money``, ... or ``custom``.
+        text: As it stands there.
+        offset: Position of its first character (code points).
+        value: In a normal form; ranges have none.
+        start: Of a range, in a normal form.
+        end: Of a range.
+        custom_type: The caller's name for the type, of ``custom`` ones.
+    """
+
+    type: str
+    text: str
+    offset: int
+    value: str | None = None
+    start: str | None = None
+    end: str | None = None
+    custom_type: str | None = None
+
+
+@frozen
 class Insight:
     """A question, an action item or a follow-up found in one line.
 
@@ -97,6 +120,8 @@ class Insight:
         definitive: True for a commitment, false for a suggestion or an idea.
         assignee: Who should act, when that can be told from the words and the speakers.
         due: ISO 8601 local date and time (no zone), when the line names one.
+        phrases: What is to be done, as it stands in the line.
+        mentions: What its text names.
     """
 
     kind: InsightKind
@@ -106,6 +131,8 @@ class Insight:
     definitive: bool = True
     assignee: Speaker | None = None
     due: str | None = None
+    phrases: tuple[Phrase, ...] = ()
+    mentions: tuple[Mention, ...] = ()
 
 
 @frozen
@@ -114,11 +141,46 @@ class Topic:
 
     Attributes:
         lines: Indexes into *earlier* lines followed by the lines of this job.
+        parents: Texts of the topics that it is a part of.
     """
 
     text: str
     score: float
     lines: tuple[int, ...] = ()
+    parents: tuple[str, ...] = ()
+
+
+@frozen
+class Match:
+    """A place where a tracker's phrase was found: in a line, or in an insight.
+
+    Attributes:
+        tracker: Index into the trackers that were looked for.
+        phrase: The phrase of its vocabulary.
+        offset: Position of the first character; -1 when the words are there in another form only.
+        line: Index of the line among the lines of this job.
+        insight: Index of the insight, where it was found in the text of one.
+    """
+
+    tracker: int
+    phrase: str
+    offset: int
+    line: int | None = None
+    insight: int | None = None
+
+
+@frozen
+class SummaryPart:
+    """A paragraph of a summary.
+
+    Attributes:
+        lines: Indexes of the lines it is made of.
+        covered: Indexes of the lines it stands for, ends included.
+    """
+
+    text: str
+    lines: tuple[int, ...]
+    covered: tuple[int, int]
 
 
 @frozen
@@ -151,6 +213,27 @@ class SpeechOptions:
 
 
 @frozen
+class Tracker:
+    """Phrases to look for.
+
+    Attributes:
+        excluded: Phrases that are not to count where they contain one of the vocabulary.
+    """
+
+    vocabulary: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
+
+
+@frozen
+class CustomEntity:
+    """Words that the caller has a type of their own for; *value* where they stand for something else."""
+
+    type: str
+    text: str
+    value: str | None = None
+
+
+@frozen
 class LanguageOptions:
     """What to look for in the words.
 
@@ -158,11 +241,19 @@ class LanguageOptions:
         language: BCP 47 tag; insights and topics are for English only.
         detect_phrases: Also mark actionable phrases.
         reference_time: ISO 8601 instant against which "tomorrow" is read: the start of the conversation.
+        trackers: What to track.
+        detect_entities: Also find what the words name.
+        entities: With *detect_entities*: the caller's own kinds.
+        summarise: Also make a summary.
     """
 
     language: str = "en-US"
     detect_phrases: bool = False
     reference_time: str | None = None
+    trackers: tuple[Tracker, ...] = ()
+    detect_entities: bool = False
+    entities: tuple[CustomEntity, ...] = ()
+    summarise: bool = False
 
 
 @frozen
@@ -188,6 +279,7 @@ class LineAnalysis:
 
     sentiment: Sentiment
     phrases: tuple[Phrase, ...] = ()
+    mentions: tuple[Mention, ...] = ()
 
 
 @frozen
@@ -197,6 +289,8 @@ class Analysis:
     per_line: tuple[LineAnalysis, ...]
     insights: tuple[Insight, ...]
     topics: tuple[Topic, ...]
+    matches: tuple[Match, ...] = ()
+    summary: tuple[SummaryPart, ...] = ()
 
 
 @frozen

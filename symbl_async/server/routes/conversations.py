@@ -10,22 +10,31 @@ from aiohttp import web
 
 from .. import resources
 from ..answers import json_response
-from ..bodies import defer_expectation, read_json
+from ..bodies import decode_json, defer_expectation
 from ..conversations import SORT_FIELDS
 from ..instants import now_ms, parse_instant
 from ..problems import Problem, bad_request
-from ..records import ConversationQuery, ConversationRecord
-from ..services import SERVICES, Services, authenticate
+from ..records import ConversationQuery
+from ..redaction import redact
+from ..rsql import read_filter
+from ..services import SERVICES, authenticate
+from ..subjects import favour
 from ..transcript import as_markdown, as_srt
+from .common import (
+    CONVERSATION,
+    MANY_MESSAGES,
+    find_conversation,
+    flag,
+    read_boolean,
+    read_object,
+    unknown_conversation,
+)
 
-_PATH = "/v1/conversations/{conversation_id}"
 _WEEK_MS = 7 * 24 * 3600 * 1000
 # Clocks of callers may be a little ahead.
 _CLOCK_SKEW_MS = 60_000
 _LARGEST_PAGE = 65536
 _LARGEST_LABEL = 128
-# Hours of speech with all their words take longer to render than others should have to wait.
-_MANY_MESSAGES = 500
 _INSIGHT_KINDS = ("question", "action_item", "follow_up")
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -35,20 +44,23 @@ def add_routes(app: web.Application) -> None:
     """Register the conversation operations."""
     for path, handler, name in (
         ("/v1/conversations", list_conversations, "listConversations"),
-        (_PATH, get_conversation, "getConversation"),
-        (f"{_PATH}/messages", get_messages, "getMessages"),
-        (f"{_PATH}/topics", get_topics, "getTopics"),
-        (f"{_PATH}/insights", _insights("insights", *_INSIGHT_KINDS), "getInsights"),
-        (f"{_PATH}/action-items", _insights("actionItems", "action_item"), "getActionItems"),
-        (f"{_PATH}/follow-ups", _insights("followUps", "follow_up"), "getFollowUps"),
-        (f"{_PATH}/questions", _insights("questions", "question"), "getQuestions"),
-        (f"{_PATH}/members", get_members, "getMembers"),
+        (CONVERSATION, get_conversation, "getConversation"),
+        (f"{CONVERSATION}/messages", get_messages, "getMessages"),
+        (f"{CONVERSATION}/topics", get_topics, "getTopics"),
+        (f"{CONVERSATION}/insights", _insights("insights", *_INSIGHT_KINDS), "getInsights"),
+        (f"{CONVERSATION}/action-items", _insights("actionItems", "action_item"), "getActionItems"),
+        (f"{CONVERSATION}/follow-ups", _insights("followUps", "follow_up"), "getFollowUps"),
+        (f"{CONVERSATION}/questions", _insights("questions", "question"), "getQuestions"),
+        (f"{CONVERSATION}/members", get_members, "getMembers"),
     ):
         app.router.add_get(path, handler, name=name, allow_head=False)
-    app.router.add_put(_PATH, update_conversation, name="updateConversation", expect_handler=defer_expectation)
-    app.router.add_delete(_PATH, delete_conversation, name="deleteConversation")
+    app.router.add_put(CONVERSATION, update_conversation, name="updateConversation", expect_handler=defer_expectation)
+    app.router.add_delete(CONVERSATION, delete_conversation, name="deleteConversation")
     app.router.add_post(
-        f"{_PATH}/transcript", create_transcript, name="createFormattedTranscript", expect_handler=defer_expectation
+        f"{CONVERSATION}/transcript",
+        create_transcript,
+        name="createFormattedTranscript",
+        expect_handler=defer_expectation,
     )
 
 
@@ -61,7 +73,7 @@ async def list_conversations(request: web.Request) -> web.Response:
 
 async def get_conversation(request: web.Request) -> web.Response:
     """One conversation."""
-    return json_response(resources.conversation(await _find(request)))
+    return json_response(resources.conversation(await find_conversation(request)))
 
 
 async def update_conversation(request: web.Request) -> web.Response:
@@ -69,19 +81,21 @@ async def update_conversation(request: web.Request) -> web.Response:
     services, account = request.app[SERVICES], authenticate(request)
     conversation_id = request.match_info["conversation_id"]
     if not await services.conversations.has(account, conversation_id):
-        raise _unknown()
-    labels = _labels((await _body(request, services)).get("metadata"))
+        raise unknown_conversation()
+    labels = _labels((await read_object(request)).get("metadata"))
     if not await services.conversations.set_metadata(account, conversation_id, labels):
-        raise _unknown()
+        raise unknown_conversation()
     return json_response({"id": conversation_id, "metadata": labels})
 
 
 async def delete_conversation(request: web.Request) -> web.Response:
     """Delete a conversation with its jobs and everything derived from it."""
     services, account = request.app[SERVICES], authenticate(request)
-    deleted = await services.conversations.delete(account, request.match_info["conversation_id"])
+    deleted = await services.conversations.delete(
+        account, request.match_info["conversation_id"], forget=services.spool.forget
+    )
     if deleted is None:
-        raise _unknown()
+        raise unknown_conversation()
     for _ in range(deleted.waiting):
         services.limits.release(account)
     for name in deleted.media:
@@ -91,30 +105,37 @@ async def delete_conversation(request: web.Request) -> web.Response:
 
 async def get_messages(request: web.Request) -> web.Response:
     """The transcript as a list."""
-    conversation = await _find(request)
-    verbose, mood = _flag(request, "verbose"), _flag(request, "sentiment")
+    conversation = await find_conversation(request)
+    verbose, mood = flag(request, "verbose"), flag(request, "sentiment")
     found = await request.app[SERVICES].conversations.messages(conversation.id)
 
-    def render() -> web.Response:
-        return json_response({"messages": resources.messages(found, conversation.id, verbose=verbose, mood=mood)})
+    hide = flag(request, "redact")
+    readable = _subtypes(request)
 
-    return await anyio.to_thread.run_sync(render) if len(found) > _MANY_MESSAGES else render()
+    def render() -> web.Response:
+        records, personal = found, None
+        if hide:
+            records, personal = redact(found, [person.name for person in conversation.members], readable)
+        rendered = resources.messages(records, conversation.id, verbose=verbose, mood=mood, personal=personal)
+        return json_response({"messages": rendered})
+
+    return await anyio.to_thread.run_sync(render) if hide or len(found) > MANY_MESSAGES else render()
 
 
 async def create_transcript(request: web.Request) -> web.Response:
     """The transcript as Markdown or SRT."""
     services = request.app[SERVICES]
-    conversation = await _find(request)
-    body = await _body(request, services)
+    conversation = await find_conversation(request)
+    body = await read_object(request)
     content_type = body.get("contentType")
     if content_type not in ("text/markdown", "text/srt"):
         raise bad_request('"contentType" has to be text/markdown or text/srt.')
-    paragraphs, speakers = _member(body, "createParagraphs"), _member(body, "showSpeakerSeparation")
+    paragraphs, speakers = read_boolean(body, "createParagraphs"), read_boolean(body, "showSpeakerSeparation")
     phrases = body.get("phrases") or {}
     if not isinstance(phrases, dict):
         raise bad_request('"phrases" has to be an object.')
-    mark_all = _member(phrases, "highlightAllKeyPhrases")
-    mark_insights = _member(phrases, "highlightOnlyInsightKeyPhrases")
+    mark_all = read_boolean(phrases, "highlightAllKeyPhrases")
+    mark_insights = read_boolean(phrases, "highlightOnlyInsightKeyPhrases")
     records = await services.conversations.messages(conversation.id)
     if content_type == "text/srt":
         payload = as_srt(records, speakers=speakers)
@@ -129,15 +150,21 @@ async def create_transcript(request: web.Request) -> web.Response:
 
 async def get_topics(request: web.Request) -> web.Response:
     """Topics of the conversation."""
-    conversation = await _find(request)
-    mood = _flag(request, "sentiment")
-    found = await request.app[SERVICES].conversations.topics(conversation.id)
-    return json_response({"topics": [resources.topic(record, mood=mood) for record in found]})
+    conversation = await find_conversation(request)
+    services = request.app[SERVICES]
+    mood, parents = flag(request, "sentiment"), flag(request, "parentRefs")
+    favoured = flag(request, "customTopicVocabulary") or flag(request, "customVocabulary")
+    if flag(request, "refresh"):
+        await services.subjects.refresh(conversation.id)
+    found = await services.conversations.topics(conversation.id)
+    if favoured:
+        found = favour(found, await services.subjects.vocabulary(conversation.id))
+    return json_response({"topics": [resources.topic(record, mood=mood, parents=parents) for record in found]})
 
 
 def _insights(wrapper: str, *kinds: str) -> _Handler:
     async def get_insights(request: web.Request) -> web.Response:
-        conversation = await _find(request)
+        conversation = await find_conversation(request)
         found = await request.app[SERVICES].conversations.insights(conversation.id, kinds)
         return json_response({wrapper: [resources.insight(record) for record in found]})
 
@@ -146,25 +173,21 @@ def _insights(wrapper: str, *kinds: str) -> _Handler:
 
 async def get_members(request: web.Request) -> web.Response:
     """Who speaks in the conversation."""
-    conversation = await _find(request)
+    conversation = await find_conversation(request)
     return json_response({"members": [resources.member(person) for person in conversation.members]})
 
 
-async def _find(request: web.Request) -> ConversationRecord:
-    account = authenticate(request)
-    found = await request.app[SERVICES].conversations.get(account, request.match_info["conversation_id"])
-    if found is None:
-        raise _unknown()
-    return found
-
-
-def _unknown() -> Problem:
-    return Problem(404, "No conversation with this id.")
-
-
-async def _body(request: web.Request, services: Services) -> dict[str, Any]:
-    settings = services.settings
-    return await read_json(request, max_bytes=settings.max_json_bytes, stall_timeout=settings.stall_timeout)
+def _subtypes(request: web.Request) -> frozenset[str]:
+    text = request.query.get("exclude", "").strip()
+    if not text:
+        return frozenset()
+    try:
+        value = decode_json(text.encode())
+    except (Problem, UnicodeEncodeError):
+        value = None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise bad_request('"exclude" has to be a JSON list of subtypes, for example ["PERSON_NAME"].')
+    return frozenset(item.upper() for item in value)
 
 
 def _labels(value: Any) -> dict[str, str]:
@@ -176,27 +199,9 @@ def _labels(value: Any) -> dict[str, str]:
     return value
 
 
-def _flag(request: web.Request, name: str) -> bool:
-    return _boolean(name, request.query.get(name, "").lower())
-
-
-def _member(members: dict[str, Any], name: str) -> bool:
-    value = members.get(name)
-    return _boolean(name, value.lower() if isinstance(value, str) else value)
-
-
-def _boolean(name: str, value: Any) -> bool:
-    if value in (None, "", "false") or value is False:
-        return False
-    if value == "true" or value is True:
-        return True
-    raise bad_request(f'"{name}" has to be true or false.')
-
-
 def _list_query(request: web.Request) -> ConversationQuery:
     query = request.query
-    if query.get("filter"):
-        raise bad_request('"filter" is not supported yet; use startTime and endTime.')
+    where = read_filter(query["filter"], SORT_FIELDS) if query.get("filter") else ()
     order = query.get("order") or "asc"
     if order not in ("asc", "desc"):
         raise bad_request('"order" has to be asc or desc.')
@@ -214,9 +219,11 @@ def _list_query(request: web.Request) -> ConversationQuery:
         offset=_whole(request, "offset", 0, 2**62),
         descending=order == "desc",
         sort=_sort(query.get("sort") or "conversation.startTime"),
-        started_from=since,
-        started_until=until,
+        # A filter takes the place of the usual window, but not of one that is given.
+        started_from=start if where else since,
+        started_until=end if where else until,
         ended_until=end,
+        where=where,
     )
 
 

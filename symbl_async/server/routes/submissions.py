@@ -35,6 +35,7 @@ from ..records import Accepted, JobKind, NewJob, Remembered
 from ..services import JOB_ID, SERVICES, Services, authenticate
 from ..spool import EmptyError, SpoolFullError, TooLargeError
 from ..store import KeyReusedError, UnknownConversationError
+from ..trackers import UnknownTrackerError
 
 # "url" is a path of its own beside the ids; without this a PUT to it would look for a conversation of that name.
 _CONVERSATION = "{conversation_id:(?!url$)[^{}/]+}"
@@ -114,6 +115,7 @@ async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed:
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
     with _reserve(services, account, keyed) as place, _receiving(services):
+        await _require_space(services, request.content_length or 0)
         raw = await read_body(
             request,
             max_bytes=settings.max_text_bytes if kind == "text" else settings.max_json_bytes,
@@ -123,6 +125,7 @@ async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed:
         read = partial(from_body, kind, body, query, strict=settings.strict)
         many = isinstance(body.get("messages"), list) and len(body["messages"]) > _MANY_MESSAGES
         parameters, messages, url = await anyio.to_thread.run_sync(read) if many else read()
+        parameters = await _with_trackers(services, account, parameters)
         job = NewJob(
             account=account,
             kind=kind,
@@ -144,6 +147,7 @@ async def _submit_file(request: web.Request, account: str, kind: JobKind, keyed:
     size = _check_framing(request, services)
     _require_engine(services, kind)
     append_to = await _find_conversation(request, services, account)
+    parameters = await _with_trackers(services, account, parameters)
     with _reserve(services, account, keyed) as place, _uploading(services, account), _receiving(services):
         try:
             recording = await services.spool.receive(
@@ -157,7 +161,7 @@ async def _submit_file(request: web.Request, account: str, kind: JobKind, keyed:
         except EmptyError:
             raise bad_request("The body is empty; send the bytes of the recording.") from None
         except SpoolFullError:
-            raise Problem(507, "The server has no disk space left; send the recording again later.") from None
+            raise _no_space() from None
         job = NewJob(
             account=account,
             kind=kind,
@@ -193,8 +197,30 @@ async def _find_conversation(request: web.Request, services: Services, account: 
     return conversation_id
 
 
+async def _with_trackers(services: Services, account: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """The parameters with the phrases of the saved trackers that they name (A23)."""
+    try:
+        return await services.trackers.resolve(account, parameters)
+    except UnknownTrackerError as exc:
+        raise bad_request(
+            f'"trackers": this account has no saved tracker with the id "{exc.args[0][:80]}"; save one, or '
+            "send name and vocabulary."
+        ) from None
+
+
 def _unknown_conversation() -> Problem:
     return Problem(404, "No conversation with this id.")
+
+
+async def _require_space(services: Services, size: int) -> None:
+    try:
+        await services.spool.require_space(size)
+    except SpoolFullError:
+        raise _no_space() from None
+
+
+def _no_space() -> Problem:
+    return Problem(507, "The server has no disk space left; send this again later.")
 
 
 def _check_framing(request: web.Request, services: Services) -> int | None:

@@ -1,5 +1,7 @@
 """When a task is due: reads the time phrases of one sentence against the start of the conversation.
 
+:func:`find_due` takes the one moment that a task is due, :func:`find_moments` every time that a text names.
+
 Conventions, all in the local time of the reference:
 
 - A day without an hour ends at 17:00; morning, lunch and noon at 12:00, afternoon at 17:00, evening at 20:00, tonight
@@ -14,8 +16,9 @@ Conventions, all in the local time of the reference:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from attrs import frozen
 
@@ -147,6 +150,22 @@ _POSSESSIVE_OK: Final = re.compile(r"\b(?:for|before|ahead of|by|on|until|prior 
 _MONTH_OK: Final = re.compile(r"\b(?:in|by|before|until|till|during|early|mid|late|of|next|this|for)[ -]$")
 
 
+_REPEATED: Final = re.compile(r"\b(?:every|each|past|previous|march)\s*$")
+_LAST: Final = re.compile(r"\b(last\s+)$")
+_YESTERDAY: Final = re.compile(r"\byesterday\b")
+_TOGETHER: Final = re.compile(r",?\s+(?:(?:at|on|by|before|around|about|from|until)\s+)?")
+_CLOCK_GROUPS: Final = (
+    "noon",
+    "midnight",
+    "half_past",
+    "quarter_past",
+    "quarter_to",
+    "clock",
+    "colon",
+    "bare",
+)
+
+
 @frozen
 class _Day:
     """A day that a sentence names: the date, its hour when the words fix one, and how it stands in the sentence."""
@@ -189,6 +208,124 @@ def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str 
     else:
         moment = datetime.combine(day.when, hour or day.hour or _DAY_END)
     return moment.isoformat(timespec="seconds")
+
+
+MomentKind = Literal["date", "time", "datetime", "daterange"]
+
+
+@frozen
+class Moment:
+    """A time that a text names.
+
+    Attributes:
+        start: Where the words begin.
+        end: Where they end.
+        first: ``YYYY-MM-DD``, ``HH:MM:SS`` or both with a blank between them.
+        last: The end of a range.
+    """
+
+    kind: MomentKind
+    start: int
+    end: int
+    first: str
+    last: str | None = None
+
+
+def find_moments(text: str, reference: datetime, *, day_first: bool = False) -> list[Moment]:
+    """Return the times that *text* names, in the order of the text and without overlap.
+
+    Args:
+        text: Any text.
+        reference: Start of the conversation; its zone, if any, is not looked at.
+        day_first: Read 5/12 as the fifth of December.
+    """
+    # Character by character: a few letters have two in lower case, and offsets have to stay right.
+    lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    now = reference.replace(tzinfo=None, microsecond=0)
+    days = [
+        moment
+        for match in _DAY.finditer(lowered)
+        if (moment := _named_day(lowered, match, now, day_first=day_first)) is not None
+    ]
+    days += [
+        Moment("date", match.start(), match.end(), (now.date() - timedelta(days=1)).isoformat())
+        for match in _YESTERDAY.finditer(lowered)
+    ]
+    times = [moment for match in _TIME.finditer(lowered) if (moment := _named_time(lowered, match)) is not None]
+    free = [time for time in times if not any(time.start < day.end and day.start < time.end for day in days)]
+    return _joined(lowered, sorted([*days, *free], key=lambda moment: moment.start))
+
+
+def _named_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> Moment | None:
+    before, after = text[: match.start()], text[match.end() :]
+    start, today = match.start(), now.date()
+    if _REPEATED.search(before) or (match["slashed"] and not _ON.search(before)):
+        return None
+    if (match["month_alone"] and not _names_month(match, before, after)) or (
+        match["day_alone"] and not match["day_alone"][0].isdigit()
+    ):
+        return None
+    last = _LAST.search(before)
+    if last is not None:
+        if not match["weekday"] or match["which"]:
+            return None
+        gone = (today.weekday() - WEEKDAYS.index(match["weekday"]) - 1) % 7 + 1
+        return Moment("date", last.start(1), match.end(), (today - timedelta(days=gone)).isoformat())
+    found = _resolve(match, now, day_first=day_first)
+    if found is None:
+        return None
+    when, hour, exact = found
+    if exact and hour is not None:
+        return Moment("datetime", start, match.end(), f"{when} {hour.isoformat(timespec='seconds')}")
+    first = _range_start(match, when)
+    if first is not None:
+        # A week is due on its Friday; as a range it is the whole of it.
+        end = first + timedelta(days=6) if match["period"] == "week" else when
+        return Moment("daterange", start, match.end(), first.isoformat(), end.isoformat())
+    return Moment("date", start, match.end(), when.isoformat())
+
+
+def _range_start(match: re.Match[str], last: date) -> date | None:
+    """The first day of the range that ends with *last*; ``None`` when the words name one day."""
+    if match["weekend"]:
+        return last - timedelta(days=1)
+    if match["month_alone"]:
+        return last.replace(day=1)
+    period = match["period"]
+    if period == "quarter":
+        return date(last.year, last.month - 2, 1)
+    return {
+        "week": last - timedelta(days=last.weekday()),
+        "month": last.replace(day=1),
+        "year": date(last.year, 1, 1),
+    }.get(period or "")
+
+
+def _named_time(text: str, match: re.Match[str]) -> Moment | None:
+    group = next((name for name in _CLOCK_GROUPS if match[name]), None)
+    if group is None:
+        return None
+    hour = _clock(match, morning="morning" in text, evening="evening" in text or "tonight" in text)
+    if hour is None:
+        return None
+    start, end = match.span("bare") if group == "bare" else match.span()
+    return Moment("time", start, end, hour.isoformat(timespec="seconds"))
+
+
+def _joined(text: str, moments: Sequence[Moment]) -> list[Moment]:
+    """Make one of a day and an hour that stand together, in either order, and drop what overlaps."""
+    joined: list[Moment] = []
+    for moment in moments:
+        before = joined[-1] if joined else None
+        if before is not None and moment.start < before.end:
+            continue
+        if before is not None and _TOGETHER.fullmatch(text, before.end, moment.start):
+            pair = {before.kind: before.first, moment.kind: moment.first}
+            if pair.keys() == {"date", "time"}:
+                joined[-1] = Moment("datetime", before.start, moment.end, f"{pair['date']} {pair['time']}")
+                continue
+        joined.append(moment)
+    return joined
 
 
 def parse_reference(instant: str | None) -> datetime | None:

@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from ..base import Analysis, Insight, LanguageOptions, Line, LineAnalysis, Phrase, Speaker
+from ..base import Analysis, Insight, LanguageOptions, Line, LineAnalysis, Speaker
 from .actions import Task, find_assignee, find_task
 from .dates import find_due, parse_reference
+from .entities import EntityFinder
 from .lexicon import FILLERS
 from .phrases import read_phrase
 from .questions import question_score
 from .sentences import split_sentences
 from .sentiment import NEUTRAL, read_sentiment
+from .summary import summarise
 from .tokens import Token, tokenize
 from .topics import find_topics
+from .trackers import find_matches
 
 _INNER_END: Final = re.compile(r"[.!?\u2026][\"')\]\u201d]*\s+\S")
 _LONGEST_READ: Final = 4_000
@@ -48,7 +51,8 @@ _CLEANED_SUBJECTS: Final = frozenset(
 class RuleLanguage:
     """The built-in language engine: rules for English, sentences for every language.
 
-    Other languages than English get neutral sentiment, no insights and no topics.
+    Other languages than English get neutral sentiment, no insights and no topics; trackers look for their phrases as
+    they are, entities by patterns and the caller's own words.
     """
 
     def split(self, text: str) -> Sequence[str]:
@@ -57,35 +61,57 @@ class RuleLanguage:
 
     def analyse(self, lines: Sequence[Line], options: LanguageOptions, *, earlier: Sequence[str] = ()) -> Analysis:
         """Analyse the *lines* of one job; *earlier* texts of the conversation count for topics only."""
-        if not options.language.lower().startswith("en"):
-            return Analysis(tuple(LineAnalysis(NEUTRAL) for _ in lines), (), ())
+        english = options.language.lower().startswith("en")
         people = tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
-        known = frozenset(first for person in people if (first := _first_name(person)))
-        reader = _Reader(people, known, parse_reference(options.reference_time), _day_first(options.language))
+        known = frozenset(first for person in people if (first := first_name(person)))
+        reference, day_first = parse_reference(options.reference_time), _day_first(options.language)
+        entities = EntityFinder(
+            [person.name for person in people],
+            reference=reference,
+            english=english,
+            day_first=day_first,
+            custom=options.entities if options.detect_entities else (),
+        )
+        reader = _Reader(people, known, reference, day_first, entities)
         per_line: list[LineAnalysis] = []
         insights: list[Insight] = []
         for index, line in enumerate(lines):
-            found = list(reader.read(line, index))
-            insights.extend(insight for insight, _ in found)
-            phrases = tuple(phrase for _, phrase in found if phrase is not None) if options.detect_phrases else ()
-            per_line.append(LineAnalysis(read_sentiment(line.text[:_LONGEST_READ]), phrases))
-        topics = find_topics([*earlier, *(line.text for line in lines)], names=known)
-        return Analysis(tuple(per_line), tuple(insights), topics)
+            text = line.text[:_LONGEST_READ]
+            found = list(reader.read(line, index)) if english else []
+            insights.extend(found)
+            phrases = [phrase for insight in found for phrase in insight.phrases] if options.detect_phrases else []
+            mood = read_sentiment(text) if english else NEUTRAL
+            mentions = entities.find(text) if options.detect_entities else ()
+            per_line.append(LineAnalysis(mood, tuple(phrases), mentions))
+        texts = [line.text for line in lines]
+        return Analysis(
+            tuple(per_line),
+            tuple(insights),
+            find_topics([*earlier, *texts], names=known) if english else (),
+            find_matches(texts, [insight.text for insight in insights], options.trackers, inflected=english),
+            summarise(lines) if options.summarise else (),
+        )
 
 
 class _Reader:
     """Reads the insights of lines, given what is known of the whole conversation."""
 
     def __init__(
-        self, people: Sequence[Speaker], known: frozenset[str], reference: datetime | None, day_first: bool
+        self,
+        people: Sequence[Speaker],
+        known: frozenset[str],
+        reference: datetime | None,
+        day_first: bool,
+        entities: EntityFinder,
     ) -> None:
         self._people = people
         self._known = known
         self._reference = reference
         self._day_first = day_first
+        self._entities = entities
 
-    def read(self, line: Line, index: int) -> Iterator[tuple[Insight, Phrase | None]]:
-        """Yield the insights of a line with their phrases; a line that holds several sentences may have several."""
+    def read(self, line: Line, index: int) -> Iterator[Insight]:
+        """Yield the insights of a line; one that holds several sentences may have several."""
         sentences = split_sentences(line.text) if _INNER_END.search(line.text) else [line.text.strip()]
         for sentence in sentences:
             tokens = tokenize(sentence[:_LONGEST_READ])
@@ -93,24 +119,24 @@ class _Reader:
             if task is not None:
                 yield self._task(task, sentence, tokens, line, index)
             elif score := question_score(tokens, self._known):
-                yield Insight("question", clean(sentence), index, score), None
+                yield Insight("question", clean(sentence), index, score)
 
-    def _task(
-        self, task: Task, sentence: str, tokens: Sequence[Token], line: Line, index: int
-    ) -> tuple[Insight, Phrase]:
+    def _task(self, task: Task, sentence: str, tokens: Sequence[Token], line: Line, index: int) -> Insight:
         due = None
         if self._reference is not None:
             due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first)
-        insight = Insight(
+        text = clean(sentence)
+        return Insight(
             kind=task.kind,
-            text=clean(sentence),
+            text=text,
             line=index,
             score=task.score,
             definitive=task.definitive,
             assignee=find_assignee(task, line.speaker, self._people),
             due=due,
+            phrases=(read_phrase(sentence, tokens, task.verb),),
+            mentions=self._entities.find(text[:_LONGEST_READ]),
         )
-        return insight, read_phrase(sentence, tokens, task.verb)
 
 
 def clean(sentence: str) -> str:
@@ -127,7 +153,8 @@ def clean(sentence: str) -> str:
     return rest[0].upper() + rest[1:] if sentence[0].isupper() else rest
 
 
-def _first_name(person: Speaker) -> str | None:
+def first_name(person: Speaker) -> str | None:
+    """The first name of *person* in lower case, where the name they have is one that somebody would say."""
     parts = person.name.lower().split()
     # "Speaker 2" and addresses are labels, not names that somebody would say.
     return (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 from ..base import Topic
+from .inflections import PAST
 from .lexicon import (
     ACTION_VERBS,
     ADVERBS,
@@ -32,6 +33,8 @@ from .tokens import Token, norm_at, tokenize
 
 _LONGEST: Final = 3
 _MOST: Final = 20
+_SHARE_OF_PARENT: Final = 0.6
+"""More than this part of a topic's lines lies at lines of its parent."""
 _CONSIDERED: Final = 400
 """Candidates compared with each other; the comparison grows with their square."""
 
@@ -121,10 +124,27 @@ def find_topics(texts: Sequence[str], *, names: frozenset[str] = frozenset()) ->
         return ()
     most = min(_MOST, 3 + round(1.6 * math.log2(1 + len(texts))))
     best = ranked[0][1]
-    return tuple(
-        Topic(phrases.spelling(key), round(score / best * 0.95, 3), tuple(sorted(phrases.lines_about(key))))
-        for key, score in ranked[:most]
-    )
+    topics: list[Topic] = []
+    for key, score in ranked[:most]:
+        lines = phrases.lines_about(key)
+        parent = _parent(lines, topics)
+        parents = () if parent is None else (parent.text,)
+        topics.append(Topic(phrases.spelling(key), round(score / best * 0.95, 3), tuple(sorted(lines)), parents))
+    return tuple(topics)
+
+
+def _parent(lines: Set[int], weightier: Sequence[Topic]) -> Topic | None:
+    """The topic that one about *lines* belongs to: most of it is said where the other, wider one is talked of."""
+    best: Topic | None = None
+    most = 0.0
+    for topic in weightier:
+        if len(topic.lines) <= len(lines):
+            continue
+        near = {line + step for line in topic.lines for step in (-1, 0, 1)}
+        share = len(lines & near) / len(lines)
+        if share > max(most, _SHARE_OF_PARENT):
+            best, most = topic, share
+    return best
 
 
 class _Phrases:
@@ -291,61 +311,7 @@ def _verb_base(word: str) -> str | None:
             candidates += [stem, f"{stem}e", stem[:-1]]
             if stem.endswith("i"):
                 candidates.append(stem[:-1] + "y")
-    return next((base for base in (*candidates, _PAST.get(word, "")) if base in _VERBS), None)
-
-
-_PAST: Final = {
-    past: base
-    for base, *forms in (
-        entry.split()
-        for entry in [
-            "say said",
-            "tell told",
-            "think thought",
-            "know knew known",
-            "give gave given",
-            "take took taken",
-            "make made",
-            "get got gotten",
-            "go went",
-            "come came",
-            "see saw seen",
-            "find found",
-            "keep kept",
-            "begin began begun",
-            "hear heard",
-            "run ran",
-            "bring brought",
-            "write wrote written",
-            "sit sat",
-            "stand stood",
-            "lose lost",
-            "pay paid",
-            "meet met",
-            "lead led",
-            "speak spoke spoken",
-            "spend spent",
-            "grow grew grown",
-            "win won",
-            "buy bought",
-            "send sent",
-            "build built",
-            "fall fell fallen",
-            "sell sold",
-            "hold held",
-            "leave left",
-            "feel felt",
-            "break broke",
-            "choose chose chosen",
-            "forget forgot forgotten",
-            "teach taught",
-            "mean meant",
-            "understand understood",
-            "become became",
-        ]
-    )
-    for past in forms
-}
+    return next((base for base in (*candidates, PAST.get(word, "")) if base in _VERBS), None)
 
 
 def _stem(word: str) -> str:

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from symbl_async.server.engines.base import CustomEntity, Mention
+from symbl_async.server.engines.language.entities import EntityFinder
+
+# A Wednesday.
+REFERENCE = datetime(2026, 3, 4, 15, 0)  # noqa: DTZ001
+PEOPLE = ("Priya Nair", "Mateo Silva", "Speaker 2", "someone@example.com")
+
+
+def finder(**options: object) -> EntityFinder:
+    """A finder for the conversation of the contract's samples."""
+    return EntityFinder(PEOPLE, reference=REFERENCE, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "I will send the vendor contract to Priya by Friday.",
+            [Mention("person", "Priya", 35, "priya"), Mention("date", "Friday", 44, "2026-03-06")],
+        ),
+        (
+            "Let's schedule a call with the Lisbon team next week.",
+            [
+                Mention("location", "Lisbon", 31, "Lisbon"),
+                Mention("daterange", "next week", 43, start="2026-03-09", end="2026-03-15"),
+            ],
+        ),
+        (
+            "Sure, the scanner budget is about twelve thousand dollars.",
+            [Mention("money", "twelve thousand dollars", 34, "12000 USD")],
+        ),
+        ("mateo silva said so.", [Mention("person", "mateo silva", 0, "mateo silva")]),
+        ("Ask Dr. Smith.", [Mention("person", "Smith", 8, "smith")]),
+        ("John Doe of Acme Systems", [
+            Mention("person", "John Doe", 0, "john doe"),
+            Mention("organization", "Acme Systems", 12, "Acme Systems"),
+        ]),
+        ("We use Google in New York City.", [
+            Mention("organization", "Google", 7, "Google"),
+            Mention("location", "New York City", 17, "New York City"),
+        ]),
+        ("Mail Priya.Nair@Example.com now.", [Mention("email", "Priya.Nair@Example.com", 5, "priya.nair@example.com")]),
+        ("See https://example.com/a?b=c.", [
+            Mention("url", "https://example.com/a?b=c", 4, "https://example.com/a?b=c"),
+        ]),
+        ("Call +1 (555) 123-4567.", [Mention("phone", "+1 (555) 123-4567", 5, "+15551234567")]),
+        ("SSN 123-45-6789", [Mention("ssn", "123-45-6789", 4, "123-45-6789")]),
+        ("card 4111 1111 1111 1111", [Mention("credit_card", "4111 1111 1111 1111", 5, "4111111111111111")]),
+        ("$1.2 million and 5k euros", [
+            Mention("money", "$1.2 million", 0, "1200000 USD"),
+            Mention("money", "5k euros", 17, "5000 EUR"),
+        ]),
+        ("12.5% or twenty-five percent", [
+            Mention("percentage", "12.5%", 0, "12.5%"),
+            Mention("percentage", "twenty-five percent", 9, "25%"),
+        ]),
+        ("two hundred and five of 1,234", [
+            Mention("number", "two hundred and five", 0, "205"),
+            Mention("number", "1,234", 24, "1234"),
+        ]),
+        ("At 3 pm tomorrow or at 10:30", [
+            Mention("datetime", "3 pm tomorrow", 3, "2026-03-05 15:00:00"),
+            Mention("time", "10:30", 23, "10:30:00"),
+        ]),
+        ("yesterday, last Friday, on March 5th 2027", [
+            Mention("date", "yesterday", 0, "2026-03-03"),
+            Mention("date", "last Friday", 11, "2026-02-27"),
+            Mention("date", "March 5th 2027", 27, "2027-03-05"),
+        ]),
+        ("this weekend, this quarter, in May", [
+            Mention("daterange", "this weekend", 0, start="2026-03-07", end="2026-03-08"),
+            Mention("daterange", "this quarter", 14, start="2026-01-01", end="2026-03-31"),
+            Mention("daterange", "May", 31, start="2026-05-01", end="2026-05-31"),
+        ]),
+        ("this month, next year and at noon", [
+            Mention("daterange", "this month", 0, start="2026-03-01", end="2026-03-31"),
+            Mention("daterange", "next year", 12, start="2027-01-01", end="2027-12-31"),
+            Mention("time", "noon", 29, "12:00:00"),
+        ]),
+        ("the 31st of June, last next week, at 25:70", []),
+        ("in two hours", [Mention("datetime", "in two hours", 0, "2026-03-04 17:00:00")]),
+        # Nothing of this is an entity.
+        ("May I? Will you march on every Friday? That one is second to none.", []),
+    ],
+)  # fmt: skip
+def test_entities_have_type_value_and_place(text: str, found: list[Mention]) -> None:
+    """The standard types, in the order of the text."""
+    assert list(finder().find(text)) == found
+
+
+def test_own_kinds_stand_beside_the_others() -> None:
+    """Whole words in any case; the value is the caller's, or what was looked for."""
+    own = [
+        CustomEntity("Hardware", "scanner"),
+        CustomEntity("Client", "Lisbon team", "LIS"),
+        CustomEntity("City", "Lisbon"),
+    ]
+    found = finder(custom=own).find("The Lisbon team has a Scanner, no scanners.")
+    assert found == (
+        Mention("location", "Lisbon", 4, "Lisbon"),
+        Mention("custom", "Lisbon", 4, "Lisbon", custom_type="City"),
+        Mention("custom", "Lisbon team", 4, "LIS", custom_type="Client"),
+        Mention("custom", "Scanner", 22, "scanner", custom_type="Hardware"),
+    )
+
+
+def test_other_languages_have_patterns_and_own_kinds() -> None:
+    """Addresses, digits and the caller's words, but no names or dates."""
+    found = finder(english=False, custom=[CustomEntity("T", "Freitag")]).find("Am Freitag, 12 Uhr, mit Priya: a@b.de")
+    assert [(mention.type, mention.text) for mention in found] == [
+        ("custom", "Freitag"),
+        ("number", "12"),
+        ("email", "a@b.de"),
+    ]
+
+
+PIECES = st.sampled_from(
+    [
+        *["Priya", "Mateo Silva", "Friday", "next week", "last Monday", "May", "3 pm", "at 4", "$", "%", "12", "1,000"],
+        *["5k", "million", "two", "hundred", "dollars", "@", "a@b.co", ".", "+1", "555-1234", "4567", "http://"],
+        *["www.x.com", "Acme", "Inc", "Dr.", "New York", "\u0130", "\u00df", "\U0001f600", "in two hours"],
+        *["the 5th of March", "'s", "-", "2026-13-45", "31/02", "Google", "noon"],
+    ]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.text(max_size=4)), max_size=12).map(" ".join))
+def test_places_are_right_whatever_the_text(text: str) -> None:
+    """What is found stands where it is said to, does not overlap, and is found again."""
+    found = finder().find(text)
+    assert found == finder().find(text)
+    end = 0
+    for mention in found:
+        assert text[mention.offset : mention.offset + len(mention.text)] == mention.text
+        assert mention.text
+        assert mention.offset >= end
+        assert (mention.value is None) == (mention.start is not None)
+        end = mention.offset + len(mention.text)
+
+
+UNITS = ["a", "1", "1 ", "1-", "a.", "A ", "www.", "@", "a@", "two ", "last ", "$", "Priya ", "1,"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_long_texts_take_time_in_proportion(unit: str) -> None:
+    """No text of the length that is looked at at once holds anybody up."""
+    started = time.perf_counter()
+    finder().find((unit * 4000)[:4000])
+    assert time.perf_counter() - started < 3
