@@ -226,8 +226,6 @@ class Server:
         await stack.enter_async_context(_beside(partial(retention.run, settings.purge_interval)))
         await queue.recover()
         await stack.enter_async_context(_beside(queue.run))
-        # After the last request, before anything of the above is cancelled.
-        stack.push_async_callback(self._drain, queue, webhooks)
         if settings.data_dir is not None:
             # Nobody else knows a temporary folder.
             await stack.enter_async_context(_beside(accounts.follow))
@@ -238,6 +236,8 @@ class Server:
             stall_timeout=settings.stall_timeout,
             min_rate=settings.min_upload_rate,
         )
+        # After the last request, before anything of the above is cancelled.
+        stack.push_async_callback(self._drain, queue, webhooks)
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -253,9 +253,9 @@ class Server:
             queue=queue,
             changes=changes,
             media_refusal=refusal,
-            # Whoever waits holds a connection, and some have to be left for other things.
             connections=connections.__len__,
             workers_alive=lambda: pool is None or pool.alive,
+            # Whoever waits holds a connection, and some have to be left for other things.
             max_waiting=connections.limit // 2,
         )
         self._app = build_app(services, self._middlewares, track=connections.track)

@@ -14,7 +14,7 @@ from ..errors import ConfigurationError, InvalidInputError
 from .auth import hash_secret, new_app_id, new_salt, new_secret
 from .database import Database
 from .instants import now_ms
-from .schema import app_limits, apps, tokens
+from .schema import REVOKED, app_limits, apps, tokens
 
 DATABASE = "server.sqlite"
 _LONGEST_ID = 512
@@ -90,7 +90,7 @@ class Applications:
         values = {"salt": salt, "secret_hash": await anyio.to_thread.run_sync(hash_secret, secret, salt)}
         async with self._database.write() as connection:
             known = (await connection.execute(sa.select(apps).where(apps.c.app_id == app_id))).one_or_none()
-            if known is not None and known.secret_hash:
+            if known is not None and known.secret_hash not in (b"", REVOKED):
                 raise InvalidInputError(f"there is an application {app_id} already")
             if known is None:
                 await connection.execute(
@@ -113,7 +113,7 @@ class Applications:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [
-            Application(row.app_id, row.job_limit, row.created_at, not row.secret_hash, bool(row.generated))
+            Application(row.app_id, row.job_limit, row.created_at, row.secret_hash == REVOKED, bool(row.generated))
             for row in rows
         ]
 
@@ -124,7 +124,7 @@ class Applications:
             InvalidInputError: There is none of that id.
         """
         async with self._database.write() as connection:
-            changed = await connection.execute(apps.update().where(apps.c.app_id == app_id).values(secret_hash=b""))
+            changed = await connection.execute(apps.update().where(apps.c.app_id == app_id).values(secret_hash=REVOKED))
             if not changed.rowcount:
                 raise InvalidInputError(f"there is no application {app_id}")
             await connection.execute(tokens.delete().where(tokens.c.app_id == app_id))

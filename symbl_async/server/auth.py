@@ -24,7 +24,7 @@ from .attempts import Attempts
 from .database import Database
 from .instants import now_ms, to_ms
 from .problems import Problem
-from .schema import app_limits, apps, tokens
+from .schema import REVOKED, app_limits, apps, tokens
 
 logger = logging.getLogger("symbl_async.server")
 
@@ -151,7 +151,7 @@ class Accounts:
                 row = (
                     await connection.execute(
                         sa.select(apps.c.app_id)
-                        .where(apps.c.generated.is_(True), apps.c.secret_hash != b"")
+                        .where(apps.c.generated.is_(True), apps.c.secret_hash != REVOKED)
                         .order_by(apps.c.created_at)
                     )
                 ).first()
@@ -173,7 +173,7 @@ class Accounts:
         return app_id, secret
 
     async def _has_added(self) -> bool:
-        query = sa.select(apps.c.app_id).where(apps.c.generated.is_(False), apps.c.secret_hash != b"").limit(1)
+        query = sa.select(apps.c.app_id).where(apps.c.generated.is_(False), apps.c.secret_hash.not_in((b"", REVOKED)))
         async with self._database.read() as connection:
             return (await connection.execute(query)).first() is not None
 
@@ -260,7 +260,7 @@ class Accounts:
         expires = self._monotonic() + self._lifetime
         expires_at = now_ms() + to_ms(self._lifetime)
         async with self._database.write() as connection:
-            active = sa.select(apps.c.app_id).where(apps.c.app_id == app_id, apps.c.secret_hash != b"")
+            active = sa.select(apps.c.app_id).where(apps.c.app_id == app_id, apps.c.secret_hash != REVOKED)
             if (await connection.execute(active)).first() is None:
                 # Revoked since its secret was looked at.
                 raise _wrong_pair()

@@ -135,11 +135,7 @@ async def _account(connection: AsyncConnection, app_id: str | None) -> str:
     # No secret has this hash; the server sets its own when it starts.
     await connection.execute(
         apps.insert().values(
-            app_id=account,
-            salt=os.urandom(16),
-            secret_hash=os.urandom(32),
-            generated=app_id is None,
-            created_at=now_ms(),
+            app_id=account, salt=os.urandom(16), secret_hash=b"", generated=app_id is None, created_at=now_ms()
         )
     )
     return account

@@ -6,6 +6,9 @@ import sqlalchemy as sa
 
 metadata = sa.MetaData()
 
+REVOKED = b"revoked"
+"""Stands for the hash of a secret that has been ended."""
+
 SCHEMA_VERSION = 3
 
 apps = sa.Table(
@@ -13,7 +16,7 @@ apps = sa.Table(
     metadata,
     sa.Column("app_id", sa.Text, primary_key=True),
     sa.Column("salt", sa.LargeBinary, nullable=False),
-    # Empty when the application has been revoked: no secret has that hash.
+    # Empty until there is a secret, or REVOKED: no secret has such a hash.
     sa.Column("secret_hash", sa.LargeBinary, nullable=False),
     # Made up by the server, so that a restart without credentials finds the same account again.
     sa.Column("generated", sa.Boolean, nullable=False),

@@ -71,13 +71,13 @@ class Services:
     queue: JobQueue
     changes: JobChanges
     media_refusal: str | None = None
-    changing_trackers: set[str] = field(factory=set)
     max_waiting: int = 1024
     metrics: Metrics = field(factory=Metrics)
     connections: Callable[[], int] = lambda: 0
     workers_alive: Callable[[], bool] = lambda: True
     readiness: Readiness = field(factory=Readiness)
     uploading: Counter[str] = field(factory=Counter)
+    changing_trackers: set[str] = field(factory=set)
     uploads: set[CancelScope] = field(factory=set)
     held: set[CancelScope] = field(factory=set)
     closing: Event = field(factory=lambda: Event())

@@ -60,8 +60,8 @@ class Spool:
         kept: For recordings kept after their job; ``None`` removes them.
         max_bytes: Largest recording.
         min_free_bytes: Space to leave free on the disk.
-        free: Tells how much is free where a path lies.
         max_total_bytes: Most that all recordings in *folder* may take together.
+        free: Tells how much is free where a path lies.
     """
 
     def __init__(
