@@ -94,6 +94,10 @@ ROWS = {
     84: "inputs twice, inputs that raise",
     85: "media headers that lie",
     86: "many files, all troubles",
+    87: "idle, half-open and dripping connections to the server",
+    88: "bodies whose framing lies",
+    89: "full accounts, full disks and killed servers",
+    90: "addresses that the server is lured to",
 }
 """What goes wrong. The numbers between are those of parts that do not exist yet."""
 

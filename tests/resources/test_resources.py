@@ -69,4 +69,4 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 async def test_row_67_small_files_need_few_descriptors(tmp_path: Path, case: str) -> None:
     """Many files pass with 128 descriptors; where more are wanted at once, they are waited for."""
-    await small_files(tmp_path / "calls", 100, **CASES[case])
+    await small_files(tmp_path / "calls", 70, **CASES[case])

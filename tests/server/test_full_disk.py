@@ -52,7 +52,7 @@ def big(words: int = 20_000) -> dict[str, object]:
     return {"messages": [{"payload": {"content": "word " * words}}]}
 
 
-async def test_uploads_and_texts_are_refused_and_taken_again(disk: Disk, tmp_path: Path) -> None:
+async def test_row_89_uploads_and_texts_are_refused_and_taken_again(disk: Disk, tmp_path: Path) -> None:
     """507 in the documented form, no job, no file, no place taken."""
     async with running(data_dir=tmp_path, min_free_bytes=1000, job_limit=1) as api:
         disk.free = 1000
