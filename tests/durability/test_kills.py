@@ -23,7 +23,9 @@ async def test_plain_run_passes_what_the_matrix_kills_at(servers: Servers, tmp_p
 
 
 @pytest.mark.parametrize(("point", "occasion"), [*SECOND, *EDGES])
-async def test_row_89_killed_server_is_started_again(servers: Servers, tmp_path: Path, point: str, occasion: Occasion) -> None:
+async def test_row_89_killed_server_is_started_again(
+    servers: Servers, tmp_path: Path, point: str, occasion: Occasion
+) -> None:
     """No accepted job is lost or doubled, ids and order stay, nothing half-written does, every change is told."""
     await kill_and_restart(servers, tmp_path, point, occasion, restarts=1)
 
