@@ -59,6 +59,27 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session
+def contract(session: nox.Session) -> None:
+    """Schemathesis with fifty examples per operation and everything at the limits; CONTRACT_SEED chooses others."""
+    install(session, "test")
+    session.run("pytest", "tests/contract", *session.posargs, env={"CONTRACT_EXAMPLES": "50"})
+
+
+@nox.session(python=PYTHONS[0])
+def vendor(session: nox.Session) -> None:
+    """The vendor's own Python client against the server; its packages live in an environment of their own."""
+    install(session, "test")
+    folder = session.create_tmp()
+    session.run("python", "-m", "venv", f"{folder}/vendor")
+    python = f"{folder}/vendor/bin/python"
+    # Without what they declare for microphones, which has to be compiled and which nothing here needs.
+    session.run(python, "-m", "pip", "install", "--no-deps", "symbl", "symbl-rest", external=True)
+    needed = ("websocket-client", "numpy", "urllib3", "six", "certifi", "python-dateutil")
+    session.run(python, "-m", "pip", "install", *needed, external=True)
+    session.run("pytest", "tests/contract/test_vendor_client.py", *session.posargs, env={"VENDOR_PYTHON": python})
+
+
+@nox.session
 def debug(session: nox.Session) -> None:
     """The tests with asyncio's own checks, in which they take three times as long."""
     install(session, "test")
