@@ -1,5 +1,7 @@
 """Checks, by name: ``nox`` runs lint, types, imports and tests; ``nox -s examples`` and others on ask."""
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2026.2"
@@ -69,7 +71,7 @@ def contract(session: nox.Session) -> None:
 def vendor(session: nox.Session) -> None:
     """The vendor's own Python client against the server; its packages live in an environment of their own."""
     install(session, "test")
-    folder = session.create_tmp()
+    folder = Path(session.create_tmp()).resolve()
     session.run("python", "-m", "venv", f"{folder}/vendor")
     python = f"{folder}/vendor/bin/python"
     # Without what they declare for microphones, which has to be compiled and which nothing here needs.

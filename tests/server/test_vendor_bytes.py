@@ -159,7 +159,7 @@ async def test_sharp_json_bodies_are_taken() -> None:
     body = {
         "url": "http://127.0.0.1:9/a",
         **dict.fromkeys(("name", "webhookUrl", "languageCode"), ""),
-        **dict.fromkeys(("entities", "trackers", "customVocabulary", "channelMetadata"), []),
+        **{name: [] for name in ("entities", "trackers", "customVocabulary", "channelMetadata")},
         "diarizationSpeakerCount": "2",
         "enableSpeakerDiarization": True,
     }
