@@ -1,5 +1,7 @@
 """Checks, by name: ``nox`` runs lint, types, imports and tests; ``nox -s examples`` and others on ask."""
 
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2026.2"
@@ -56,6 +58,27 @@ def kills(session: nox.Session) -> None:
     install(session, "test")
     names = ("kills", "random_kills", "kill_machine", "server_kills")
     session.run("pytest", *(f"tests/deep/test_{name}.py" for name in names), *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Schemathesis with fifty examples per operation and everything at the limits; CONTRACT_SEED chooses others."""
+    install(session, "test")
+    session.run("pytest", "tests/contract", *session.posargs, env={"CONTRACT_EXAMPLES": "50"})
+
+
+@nox.session(python=PYTHONS[0])
+def vendor(session: nox.Session) -> None:
+    """The vendor's own Python client against the server; its packages live in an environment of their own."""
+    install(session, "test")
+    folder = Path(session.create_tmp()).resolve()
+    session.run("python", "-m", "venv", f"{folder}/vendor")
+    python = f"{folder}/vendor/bin/python"
+    # Without what they declare for microphones, which has to be compiled and which nothing here needs.
+    session.run(python, "-m", "pip", "install", "--no-deps", "symbl", "symbl-rest", external=True)
+    needed = ("websocket-client", "numpy", "urllib3", "six", "certifi", "python-dateutil")
+    session.run(python, "-m", "pip", "install", *needed, external=True)
+    session.run("pytest", "tests/contract/test_vendor_client.py", *session.posargs, env={"VENDOR_PYTHON": python})
 
 
 @nox.session

@@ -138,9 +138,9 @@ async def test_row_e16_nothing_but_the_documented_is_served() -> None:
         assert app is not None
         assert all(route.name for route in app.router.routes() if route.method != "HEAD")
         assert {route.resource.canonical.split("/")[1] for route in app.router.routes() if route.resource} == {
-            "v1", "oauth2", "healthz", "readyz", "metrics",
+            "v1", "oauth2", "healthz", "readyz", "metrics", "openapi.json", "docs",
         }  # fmt: skip
-        for path in ("/", "/static/", "/debug", "/docs", "/openapi.json", "/server.sqlite", "/.git/config"):
+        for path in ("/", "/static/", "/debug", "/docs/", "/openapi.yaml", "/server.sqlite", "/.git/config"):
             reply = await api.call("GET", path)
             assert (reply.status, reply.body) == (404, {"message": "There is nothing at this path."})
 

@@ -20,6 +20,8 @@ from ..trackers import MOST, NameTakenError, TooManyTrackersError, UnknownTracke
 _ONE = "/v1/manage/tracker"
 _MANY = "/v1/manage/trackers"
 _ID = "{tracker_id}"
+# "bulk" is a path of its own beside these ids; without this it would seem to take PATCH and DELETE.
+_LATER_ID = "{tracker_id:(?!bulk$)[^{}/]+}"
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
@@ -34,8 +36,8 @@ def add_routes(app: web.Application) -> None:
         ("GET", _MANY, list_trackers, "listTrackers"),
         ("POST", _MANY, create_trackers, "createTrackers"),
         ("POST", f"{_MANY}/bulk", create_trackers_bulk, "createTrackersBulk"),
-        ("PATCH", f"{_MANY}/{_ID}", patch_tracker, "patchTracker"),
-        ("DELETE", f"{_MANY}/{_ID}", delete_tracker, "deleteTrackerG2"),
+        ("PATCH", f"{_MANY}/{_LATER_ID}", patch_tracker, "patchTracker"),
+        ("DELETE", f"{_MANY}/{_LATER_ID}", delete_tracker, "deleteTrackerG2"),
     ):
         app.router.add_route(method, path, _explained(handler), name=name, expect_handler=defer_expectation)
 

@@ -1,0 +1,3 @@
+"""What the tests of this folder have to tell besides whether they passed."""
+
+FIGURES: list[str] = []
