@@ -9,7 +9,17 @@ from pathlib import Path
 
 from .report import print_table, write_json
 
-NAMES = ("imports", "uploads", "upload_memory", "one_poll", "watching", "polling", "long_poll", "makespan")
+NAMES = (
+    "imports",
+    "uploads",
+    "upload_memory",
+    "one_poll",
+    "watching",
+    "polling",
+    "long_poll",
+    "makespan",
+    "ingest",
+)
 
 
 def main() -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -37,11 +39,21 @@ class ServerProcess:
     url: str
     app_id: str
     app_secret: str
+    pid: int
     pipe: Connection
 
     def client(self, **options: Any) -> SymblClient:
         """Return a client of it."""
         return SymblClient(base_url=self.url, app_id=self.app_id, app_secret=self.app_secret, **options)
+
+    def token(self) -> str:
+        """Return a token, for programs that are no client of ours."""
+        body = json.dumps({"type": "application", "appId": self.app_id, "appSecret": self.app_secret}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/oauth2/token:generate", body, headers)  # noqa: S310 - our own
+        with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            token: str = json.load(response)["accessToken"]
+        return token
 
     def observed(self) -> Observed:
         """Return what it saw so far."""
@@ -66,7 +78,7 @@ def server_process(durations: Sequence[float], *, job_limit: int, extensions: bo
     theirs.close()  # so that a process which dies is an end of the pipe
     try:
         url, app_id, app_secret = ours.recv()
-        yield ServerProcess(url, app_id, app_secret, ours)
+        yield ServerProcess(url, app_id, app_secret, process.pid or 0, ours)
         ours.send("stop")
     finally:
         ours.close()
