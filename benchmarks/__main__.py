@@ -19,6 +19,8 @@ NAMES = (
     "long_poll",
     "makespan",
     "ingest",
+    "texts",
+    "pollers",
 )
 
 
