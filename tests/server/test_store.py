@@ -263,7 +263,8 @@ async def test_database_of_the_second_layout_gets_the_rest(tmp_path: Path) -> No
     with closing(sqlite3.connect(tmp_path / "server.sqlite")) as connection, connection:
         for table in ("mentions", "detections", "summaries", "trackers"):
             connection.execute(f"DROP TABLE {table}")
-        connection.execute("ALTER TABLE insights DROP COLUMN mentions")
+        for column in ("mentions", "message_ids"):
+            connection.execute(f"ALTER TABLE insights DROP COLUMN {column}")
         connection.execute("ALTER TABLE topics DROP COLUMN parents")
         connection.execute("PRAGMA user_version = 2")
     for _ in range(2):
@@ -271,6 +272,7 @@ async def test_database_of_the_second_layout_gets_the_rest(tmp_path: Path) -> No
             (insight,) = await conversations.insights(accepted.conversation_id, ("question",))
             (topic,) = await conversations.topics(accepted.conversation_id)
             assert (insight.text, insight.mentions, topic.text, topic.parents) == ("Hello?", (), "hello", ())
+            assert insight.message_ids == (insight.message_id,)
             job = await claimed(store, (await store.add_job(text("more", accepted.conversation_id))).conversation_id)
             assert await store.complete(job.id, partial(everything, job))
             assert await store.fail(job.id, "late") is False
