@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import sqlalchemy as sa
 from attrs import evolve
 from server_support import lines_of, result_of
 
@@ -29,6 +30,7 @@ from symbl_async.server.engines.base import (
 )
 from symbl_async.server.keys import Keys
 from symbl_async.server.records import ClaimedJob, JobTracker, Member, NewJob, Once, ResultRows
+from symbl_async.server.schema import apps
 from symbl_async.server.store import KeyReusedError, Store, UnknownConversationError
 
 ACCOUNT = "account"
@@ -313,3 +315,17 @@ async def test_database_is_for_its_user_only(tmp_path: Path) -> None:
         await store.add_job(text())
         for path in tmp_path.glob("server.sqlite*"):
             assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_reads_of_one_transaction_see_one_state(tmp_path: Path) -> None:
+    """Whatever is written in between; the next transaction sees that."""
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        count = sa.select(sa.func.count()).select_from(apps)
+        row = {"app_id": "a", "salt": b"", "secret_hash": b"", "generated": False, "created_at": 0}
+        async with database.read() as connection:
+            assert (await connection.execute(count)).scalar_one() == 0
+            async with database.write() as writing:
+                await writing.execute(apps.insert().values(row))
+            assert (await connection.execute(count)).scalar_one() == 0
+        async with database.read() as connection:
+            assert (await connection.execute(count)).scalar_one() == 1
