@@ -9,7 +9,19 @@ from pathlib import Path
 
 from .report import print_table, write_json
 
-NAMES = ("imports", "uploads", "upload_memory", "one_poll", "watching", "polling", "long_poll", "makespan")
+NAMES = (
+    "imports",
+    "uploads",
+    "upload_memory",
+    "one_poll",
+    "watching",
+    "polling",
+    "long_poll",
+    "makespan",
+    "ingest",
+    "texts",
+    "pollers",
+)
 
 
 def main() -> int:

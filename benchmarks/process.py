@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_SELF = Path("/proc/self")
+_PROCESSES = Path("/proc")
 
 
 def fresh(case: Callable[..., T], *args: Any, **options: Any) -> T:
@@ -20,14 +21,20 @@ def fresh(case: Callable[..., T], *args: Any, **options: Any) -> T:
         return pool.submit(partial(case, *args, **options)).result()
 
 
-def reset_peak() -> None:
-    """Begin to look for the peak of memory now.
+def reset_peak(process: int | str = "self") -> None:
+    """Begin to look for the peak of memory of *process*, an id, now.
 
     The one that ``getrusage`` tells cannot be reset, and a fresh process takes over that of the one it was started by.
     """
-    (_SELF / "clear_refs").write_text("5")
+    (_PROCESSES / str(process) / "clear_refs").write_text("5")
 
 
-def peak_bytes() -> int:
-    """Return the most memory that this process has had since then."""
-    return int((_SELF / "status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+def peak_bytes(process: int | str = "self") -> int:
+    """Return the most memory that *process* has had since then."""
+    return int((_PROCESSES / str(process) / "status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def cpu_seconds(process: int | str = "self") -> float:
+    """Return what all threads of *process* have used, in the steps of the system's clock (10 ms)."""
+    fields = (_PROCESSES / str(process) / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

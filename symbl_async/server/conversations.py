@@ -158,6 +158,7 @@ class Conversations:
                     text=row.text,
                     score=row.score,
                     message_id=row.message_id,
+                    message_ids=tuple(row.message_ids) or (row.message_id,),
                     member=people.get(row.member_id),
                     definitive=row.definitive,
                     phrases=tuple(row.phrases),

@@ -44,8 +44,12 @@ def _set_up_connection(connection: Any, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    immediate = connection.get_execution_options().get("immediate", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if connection.get_execution_options().get("immediate", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return
+    # Touches no file and so cannot fail. Everything asked of the driver costs a change of threads, and a cursor of the
+    # toolkit is three of them.
+    connection.connection.dbapi_connection.run_async(lambda driver: driver.execute("BEGIN"))  # type: ignore[union-attr]
 
 
 class Database:
@@ -94,7 +98,8 @@ class Database:
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view of the tables."""
         with anyio.CancelScope(shield=True):
-            async with self._engine.connect() as connection, connection.begin():
+            # Ends with the connection, by the rollback that this costs anyway.
+            async with self._engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager

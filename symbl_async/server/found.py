@@ -11,7 +11,6 @@ from .instants import format_instant
 from .records import DetectionRecord, EntityRecord, InsightRecord, MessageRecord, Place, SummaryRecord
 from .redaction import SUBTYPES
 from .resources import author, insight
-from .summaries import METHOD
 
 # The later documents sort what is found by kind of data first.
 _LATER_TYPES = {"date": "Temporal", "time": "Temporal", "datetime": "Temporal", "daterange": "Temporal"}
@@ -90,15 +89,15 @@ def detection(record: DetectionRecord) -> dict[str, Any]:
 
 
 def summary(record: SummaryRecord) -> dict[str, Any]:
-    """A paragraph; ``method`` tells that it is made of sentences that were said."""
-    return {
+    """A paragraph; ``method`` tells that it is made of sentences that were said, where it is."""
+    item = {
         "id": record.id,
         "text": record.text,
         "messageRefs": [{"id": message_id} for message_id in record.message_ids],
         "startTime": format_instant(record.started_at),
         "endTime": format_instant(record.ended_at),
-        "method": METHOD,
     }
+    return item if record.method is None else {**item, "method": record.method}
 
 
 def comprehensive(record: InsightRecord, said: Sequence[MessageRecord], places: dict[str, int]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from .app import data_folder
 from .database import Database
 from .ids import new_number
 from .instants import now_ms
-from .saved import NotImportableError, Piece, SavedRows, find_files, merge, name_pieces, plan, read_pieces
-from .schema import apps, conversations, imports, insights, members, messages, topics
+from .saved import UNSERVED, Piece, SavedRows, find_files, merge, name_pieces, plan, read_pieces
+from .saved_values import NotImportableError
+from .schema import apps, conversations, detections, imports, insights, members, mentions, messages, summaries, topics
 
 # SQLite takes a limited number of values in one statement.
 _VALUES = 500
@@ -111,10 +112,7 @@ async def _import_one(
     except NotImportableError as exc:
         return "refused", str(exc)
     notes = [f"left out: {what}" for what in rows.left_out]
-    # Insights and topics have tables, and are in the rest for what these do not hold.
-    unserved = [
-        name for name in rows.rest if name in ("entities", "trackers", "summary", "abstractTopics", "analytics")
-    ]
+    unserved = [name for name in rows.rest if name in UNSERVED]
     if unserved:
         notes.append(f"kept, but not served: {', '.join(unserved)}")
     return "imported", "; ".join(notes)
@@ -166,7 +164,7 @@ async def _is_new(connection: AsyncConnection, account: str, rows: SavedRows) ->
 
 
 async def _with_free_ids(connection: AsyncConnection, rows: SavedRows) -> SavedRows:
-    """Members, insights and topics whose id is taken get another one: nobody asks for them by it."""
+    """Members, insights, topics and paragraphs whose id is taken get another one: nobody asks for them by it."""
     taken = await _taken(connection, members.c.id, [member["id"] for member in rows.members])
     renamed = {old: str(uuid.uuid4()) for old in taken}
 
@@ -174,7 +172,7 @@ async def _with_free_ids(connection: AsyncConnection, rows: SavedRows) -> SavedR
         return {**row, **{name: ids[row[name]] for name in names if row[name] in ids}}
 
     numbers: dict[sa.Table, dict[str, str]] = {}
-    for table, found in ((insights, rows.insights), (topics, rows.topics)):
+    for table, found in ((insights, rows.insights), (topics, rows.topics), (summaries, rows.summary)):
         taken = await _taken(connection, table.c.id, [row["id"] for row in found])
         numbers[table] = {old: new_number() for old in taken}
     return evolve(
@@ -186,6 +184,8 @@ async def _with_free_ids(connection: AsyncConnection, rows: SavedRows) -> SavedR
             for row in rows.insights
         ],
         topics=[freed(row, ("id",), numbers[topics]) for row in rows.topics],
+        detections=[freed(row, ("insight_id",), numbers[insights]) for row in rows.detections],
+        summary=[freed(row, ("id",), numbers[summaries]) for row in rows.summary],
     )
 
 
@@ -205,6 +205,9 @@ async def _write(connection: AsyncConnection, account: str, rows: SavedRows) -> 
         (messages, rows.messages),
         (insights, rows.insights),
         (topics, rows.topics),
+        (mentions, rows.mentions),
+        (detections, rows.detections),
+        (summaries, rows.summary),
     ):
         if found:
             await connection.execute(table.insert(), [{**row, "conversation_id": conversation_id} for row in found])

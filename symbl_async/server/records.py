@@ -155,13 +155,19 @@ class MessageRecord:
 
 @frozen(kw_only=True)
 class InsightRecord:
-    """A question, action item or follow-up."""
+    """A question, action item or follow-up.
+
+    Attributes:
+        message_id: The message that it comes from.
+        message_ids: That one and further ones, which only imported insights have.
+    """
 
     id: str
     kind: str
     text: str
     score: float
     message_id: str
+    message_ids: tuple[str, ...]
     member: Member | None
     definitive: bool
     phrases: tuple[str, ...] = ()
@@ -231,13 +237,18 @@ class DetectionRecord:
 
 @frozen(kw_only=True)
 class SummaryRecord:
-    """A paragraph of a summary, with the bounds of what it stands for."""
+    """A paragraph of a summary, with the bounds of what it stands for.
+
+    Attributes:
+        method: How it was made, where that is known.
+    """
 
     id: str
     text: str
     message_ids: tuple[str, ...]
     started_at: int
     ended_at: int
+    method: str | None = None
 
 
 @frozen(kw_only=True)

@@ -127,7 +127,7 @@ def insight(record: InsightRecord) -> dict[str, Any]:
         "text": record.text,
         "type": record.kind,
         "score": record.score,
-        "messageIds": [record.message_id],
+        "messageIds": list(record.message_ids),
         "from": author(record.member),
     }
     if record.kind != "question":

@@ -13,28 +13,26 @@ import re
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from .instants import parse_instant, to_ms
+from .instants import to_ms
+from .saved_findings import mention, plan_findings
+from .saved_values import NotImportableError, instant, number, objects, references
 
 _LARGEST_BYTES = 512 * 1024 * 1024
 # As the service made them; dates in names have fewer digits or more.
 _ID = re.compile(r"(?<!\d)\d{16}(?!\d)")
 _USABLE_ID = re.compile(r"[^/{}\s]{1,128}")
-# More seconds than anything lasts, and few enough for every sum of them.
-_LARGEST_NUMBER = 1e9
 _KINDS = {"insights": None, "actionItems": "action_item", "followUps": "follow_up", "questions": "question"}
 _LISTS = ("messages", "topics", "members", *_KINDS)
-_REST = ("entities", "trackers", "summary", "abstractTopics", "analytics", "speakerEvents", "bookmarks")
+UNSERVED = ("abstractTopics", "analytics", "speakerEvents", "bookmarks")
+_REST = ("entities", "trackers", "summary", *UNSERVED)
 _ABOUT = ("id", "conversationId", "type", "name", "startTime", "endTime", "metadata")
 _NAMES = {name.lower(): name for name in (*_LISTS, *_REST)} | {"trackersdetected": "trackers"}
-
-
-class NotImportableError(Exception):
-    """What is saved cannot be imported; the text says why and what to do."""
 
 
 @frozen
@@ -60,7 +58,7 @@ class SavedRows:
     Attributes:
         digest: Of all that was saved.
         left_out: What could not be taken, in words.
-        rest: What there is no table for.
+        rest: What there is no table for, and what of the rest could not be taken completely.
     """
 
     conversation: dict[str, Any]
@@ -68,6 +66,9 @@ class SavedRows:
     messages: list[dict[str, Any]]
     insights: list[dict[str, Any]]
     topics: list[dict[str, Any]]
+    mentions: list[dict[str, Any]]
+    detections: list[dict[str, Any]]
+    summary: list[dict[str, Any]]
     digest: bytes
     left_out: tuple[str, ...] = ()
     rest: dict[str, Any] = field(factory=dict)
@@ -219,7 +220,7 @@ def plan(conversation_id: str, parts: Mapping[str, Any]) -> SavedRows:
     people = _People()
     for item in parts.get("members", ()):
         people.find_or_add(item)
-    start, end = _instant(about, "startTime"), _instant(about, "endTime")
+    start, end = instant(about, "startTime"), instant(about, "endTime")
     messages = [_message(place, item, start, people) for place, item in enumerate(parts.get("messages", ()))]
     messages.sort(key=lambda message: message["started_at"])
     starts = [message["started_at"] for message in messages]
@@ -230,9 +231,10 @@ def plan(conversation_id: str, parts: Mapping[str, Any]) -> SavedRows:
     ended_at = max([started_at, *ends]) if end is None else max(end, started_at)
     metadata = about.get("metadata")
     insights, left_out = _insights(parts, {message["id"]: message for message in messages}, people)
-    rest = {name: parts[name] for name in _REST if name in parts}
-    # Their entities and further messages have no column.
-    rest |= {name: parts[name] for name in (*_KINDS, "topics") if name in parts}
+    findings = plan_findings(conversation_id, parts, messages, insights)
+    rest = {name: parts[name] for name in (*UNSERVED, *findings.lost) if name in parts}
+    if left_out:
+        rest |= {name: parts[name] for name in _KINDS if name in parts}
     return SavedRows(
         conversation={
             "id": conversation_id,
@@ -246,8 +248,11 @@ def plan(conversation_id: str, parts: Mapping[str, Any]) -> SavedRows:
         messages=messages,
         insights=insights,
         topics=_topics(parts),
+        mentions=findings.mentions,
+        detections=findings.detections,
+        summary=findings.summary,
         digest=digest,
-        left_out=tuple(left_out),
+        left_out=(*left_out, *chain.from_iterable(findings.lost.values())),
         rest=rest,
     )
 
@@ -262,11 +267,11 @@ def _message(place: int, item: Mapping[str, Any], zero: int | None, people: _Peo
     mood = item.get("sentiment")
     polarity = mood.get("polarity", mood) if isinstance(mood, dict) else {}
     words = []
-    for word in _objects(item.get("words")):
+    for word in objects(item.get("words")):
         begin, finish = _span(word, zero)
         spelled = word.get("word") or word.get("text")
         if isinstance(spelled, str) and begin is not None:
-            words.append([spelled, begin, begin if finish is None else max(finish, begin), _number(word.get("score"))])
+            words.append([spelled, begin, begin if finish is None else max(finish, begin), number(word.get("score"))])
     return {
         "id": str(message_id),
         "job_id": "",
@@ -274,7 +279,7 @@ def _message(place: int, item: Mapping[str, Any], zero: int | None, people: _Peo
         "member_id": people.find_or_add(item.get("from") or item.get("user")),
         "started_at": start,
         "ended_at": start if end is None else max(end, start),
-        "sentiment": _number(polarity.get("score")) or 0.0,
+        "sentiment": number(polarity.get("score")) or 0.0,
         "phrases": _phrases(item),
         "words": words,
     }
@@ -292,26 +297,29 @@ def _insights(
             if kind not in _KINDS.values() or not isinstance(item.get("text"), str):
                 strange += 1
                 continue
-            source = next((reference for reference in _references(item) if reference in messages), None)
-            if source is None:
+            sources = [reference for reference in references(item) if reference in messages]
+            if not sources:
                 homeless += 1
                 continue
+            source = sources[0]
             assignee = item.get("assignee")
             assignee = assignee if isinstance(assignee, dict) and any(assignee.values()) else None
             rows[insight_id] = {
                 "id": insight_id,
                 "job_id": "",
                 "message_id": source,
+                "message_ids": sources,
                 "member_id": people.find_or_add(item.get("from")) or messages[source]["member_id"],
                 "kind": kind,
                 "text": item["text"],
-                "score": _number(item.get("score")) or 0.0,
+                "score": number(item.get("score")) or 0.0,
                 "definitive": bool(item.get("definitive", True)),
                 "phrases": _phrases(item),
                 "assignee_member_id": people.find(assignee),
                 "assignee_name": None if assignee is None else _name(assignee),
                 "assignee_user_id": None if assignee is None else _user_id(assignee),
-                "due_at": _instant(item, "dueBy"),
+                "due_at": instant(item, "dueBy"),
+                "mentions": _mentions(item),
             }
     left_out = []
     if strange:
@@ -326,8 +334,9 @@ def _topics(parts: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "id": str(item.get("id") or uuid.uuid4()),
             "text": item["text"],
-            "score": _number(item.get("score")) or 0.0,
-            "message_ids": _references(item),
+            "score": number(item.get("score")) or 0.0,
+            "message_ids": references(item),
+            "parents": _phrases(item, "parentRefs"),
         }
         for item in parts.get("topics", ())
         if isinstance(item.get("text"), str)
@@ -379,8 +388,8 @@ def _user_id(person: Mapping[str, Any]) -> str | None:
 
 def _span(item: Mapping[str, Any], zero: int | None) -> tuple[int | None, int | None]:
     """Start and end, by the calendar or as an offset and a duration."""
-    start, end = _instant(item, "startTime"), _instant(item, "endTime")
-    offset, duration = _number(item.get("timeOffset")), _number(item.get("duration"))
+    start, end = instant(item, "startTime"), instant(item, "endTime")
+    offset, duration = number(item.get("timeOffset")), number(item.get("duration"))
     if start is None and zero is not None and offset is not None:
         start = zero + to_ms(offset)
     if end is None and start is not None and duration is not None:
@@ -388,39 +397,16 @@ def _span(item: Mapping[str, Any], zero: int | None) -> tuple[int | None, int | 
     return start, end
 
 
-def _instant(item: Mapping[str, Any], name: str) -> int | None:
-    value = item.get(name)
-    if value in (None, ""):
-        return None
-    try:
-        return parse_instant(value)
-    except (ValueError, TypeError):
-        raise NotImportableError(f'"{name}" is not an ISO 8601 date and time: {str(value)[:80]!r}') from None
+def _mentions(insight: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the text of an insight names."""
+    found = [mention(item, insight["text"]) for item in objects(insight.get("entities"))]
+    return [row for row in found if row is not None]
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LARGEST_NUMBER:
-        return None
-    return float(value)
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _phrases(item: Mapping[str, Any]) -> list[str]:
-    given = item.get("phrases")
+def _phrases(item: Mapping[str, Any], name: str = "phrases") -> list[str]:
+    given = item.get(name)
     texts = [part.get("text") if isinstance(part, dict) else part for part in given] if isinstance(given, list) else []
     return [text for text in texts if isinstance(text, str)]
-
-
-def _references(item: Mapping[str, Any]) -> list[str]:
-    """The messages that something comes from, as a list of ids or of objects with one."""
-    given = item.get("messageIds") or item.get("messageRefs")
-    if not isinstance(given, list):
-        return []
-    ids = [part.get("id") if isinstance(part, dict) else part for part in given]
-    return [str(found) for found in ids if found]
 
 
 def _plain(stem: str) -> str:

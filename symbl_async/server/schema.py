@@ -9,7 +9,7 @@ metadata = sa.MetaData()
 REVOKED = b"revoked"
 """Stands for the hash of a secret that has been ended."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 apps = sa.Table(
     "apps",
@@ -136,6 +136,8 @@ insights = sa.Table(
     sa.Column("assignee_name", sa.Text),
     sa.Column("assignee_user_id", sa.Text),
     sa.Column("due_at", sa.BigInteger),
+    # All messages that it comes from, where it was imported with several; else empty.
+    sa.Column("message_ids", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
     # What its text names, as the entities of the answer; of people the name only.
     sa.Column("mentions", sa.JSON, nullable=False, server_default=sa.text("'[]'")),
 )
@@ -211,6 +213,8 @@ summaries = sa.Table(
     # Messages it is made of, and those it stands for.
     sa.Column("message_ids", sa.JSON, nullable=False),
     sa.Column("covered", sa.JSON, nullable=False),
+    # How it was made; not known of those that were imported.
+    sa.Column("method", sa.Text, server_default=sa.text("'extractive'")),
 )
 
 hooks = sa.Table(

@@ -66,6 +66,7 @@ class Summaries:
                     "text": part.text,
                     "message_ids": [ids[line] for line in part.lines],
                     "covered": ids[part.covered[0] : part.covered[1] + 1],
+                    "method": METHOD,
                 }
                 for part in await anyio.to_thread.run_sync(self._make, lines)
             ]
@@ -128,6 +129,7 @@ async def _records(
             message_ids=tuple(row.message_ids),
             started_at=min(times[key][0] for key in row.covered),
             ended_at=max(times[key][1] for key in row.covered),
+            method=row.method,
         )
         for row in rows
     ]

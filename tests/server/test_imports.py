@@ -16,7 +16,8 @@ from server_support import CONVERSATION_API, DATA, WAV, example, running
 
 from symbl_async.errors import ConfigurationError
 from symbl_async.server import ImportedFile, import_conversations
-from symbl_async.server.saved import NotImportableError, merge, plan, read_pieces
+from symbl_async.server.saved import merge, plan, read_pieces
+from symbl_async.server.saved_values import NotImportableError
 
 ID = example("conversation/conversation")["id"]
 RESOURCES = ("messages", "topics", "insights", "action-items", "follow-ups", "questions", "members")
@@ -63,15 +64,9 @@ async def test_examples_are_read_back_as_they_were(tmp_path: Path) -> None:
         assert await api.get(ID) == example("conversation/conversation")
         for name in ("messages", "members", "questions"):
             assert await api.get(ID, f"/{name}") == example(f"conversation/{name}")
-        for name in ("action-items", "follow-ups", "insights", "topics"):
-            found, wanted = await api.get(ID, f"/{name}"), example(f"conversation/{name}")
-            (key,) = wanted
-            for mine, theirs in zip(found[key], wanted[key], strict=True):
-                # Entities and parents have no column.
-                lost = {"entities", "parentRefs"}
-                assert {k: v for k, v in mine.items() if k not in lost} == {
-                    k: v for k, v in theirs.items() if k not in lost
-                }
+        for name, query in (("action-items", ""), ("follow-ups", ""), ("insights", ""), ("topics", "?parentRefs=true")):
+            found, wanted = await api.get(ID, f"/{name}{query}"), example(f"conversation/{name}")
+            assert found == wanted, name
         listed = await api.call("GET", "/v1/conversations?startTime=2026-01-01")
         assert [item["id"] for item in listed.body["conversations"]] == [ID]
         CONVERSATION_API.check("Conversation", listed.body["conversations"][0])
@@ -277,17 +272,120 @@ def test_offsets_people_and_lost_insights() -> None:
     assert rows.left_out == ("1 insights of no known type", "1 insights whose messages are not there")
 
 
-async def test_what_has_no_table_is_kept(tmp_path: Path) -> None:
-    """For a later version to serve, and the report says so."""
-    folder = save(tmp_path / "saved", "conversation", "messages", "entities", "summary", "analytics")
-    write(folder / "trackers.json", example("conversation/trackers-detected"))
+async def test_findings_are_read_back_as_they_were(tmp_path: Path) -> None:
+    """Entities, detected trackers and the summary have tables; nothing of them is left over."""
+    folder = save(
+        tmp_path / "saved", "conversation", "messages", "insights", "entities", "summary", "trackers-detected"
+    )
     report = await import_conversations([folder], tmp_path / "data")
-    assert states(report) == ["imported"] * 6
-    assert "kept, but not served: entities, trackers, summary, analytics" in report[0].note
-    with closing(sqlite3.connect(tmp_path / "data" / "server.sqlite")) as database:
-        (rest,) = database.execute("SELECT rest FROM imports").fetchone()
-    assert json.loads(rest)["entities"] == example("conversation/entities")["entities"]
-    assert json.loads(rest)["analytics"] == example("conversation/analytics")
+    assert {(file.state, file.note) for file in report} == {("imported", "")}
+    assert rest(tmp_path / "data") == {}
+    async with running(data_dir=tmp_path / "data") as api:
+        for name in ("entities", "summary", "trackers-detected"):
+            assert await api.get(ID, f"/{name}") == example(f"conversation/{name}")
+        anew = (await api.get(ID, "/summary?refresh=true"))["summary"]
+        assert {paragraph["method"] for paragraph in anew} == {"extractive"}
+
+
+async def test_entities_of_the_later_documents(tmp_path: Path) -> None:
+    """They are read back in the form they had, and in the form of the first documents as well."""
+    folder = save(tmp_path / "saved", "conversation", "messages", "entities-managed")
+    assert states(await import_conversations([folder], tmp_path / "data")) == ["imported"] * 3
+    async with running(data_dir=tmp_path / "data", managed_entities=True) as api:
+        found, wanted = await api.get(ID, "/entities"), example("conversation/entities-managed")
+        for mine, theirs in zip(found["entities"], wanted["entities"], strict=True):
+            assert {**mine, "id": ""} == {**theirs, "id": ""}
+    async with running(data_dir=tmp_path / "data") as api:
+        person, scanner = (await api.get(ID, "/entities"))["entities"]
+        assert (person["type"], person["text"]) == ("person", "Priya")
+        assert (scanner["customType"], scanner["value"]) == ("Hardware", "Handheld")
+
+
+async def test_findings_that_cannot_be_taken_are_reported_and_kept(tmp_path: Path) -> None:
+    """Those without a message that was saved, and those in a form that nobody knows."""
+    message_id = saved()["messages"][0]["id"]
+    here, gone = [{"id": message_id}], [{"id": "9"}]
+    parts = saved(
+        entities=[
+            {"type": "x", "text": "MORNING", "messageRefs": [*here, *gone]},
+            {"type": "x"},
+            7,
+        ],
+        trackers=[
+            {"name": "Greeting", "matches": [{"value": "hello", "messageRefs": here, "insightRefs": gone}, {}]},
+            {"id": "1", "name": "saved, not detected", "vocabulary": ["x"]},
+        ],
+        summary=[
+            {"text": "By its message.", "messageRefs": here},
+            {"text": "By its time.", "startTime": "2026-03-04T15:00:00Z", "endTime": "2026-03-04T15:01:00Z"},
+            {"text": "By nothing.", "messageRefs": gone},
+            {"id": "2"},
+        ],
+    )
+    (file,) = await import_conversations([write(tmp_path / "all.json", parts)], tmp_path / "data")
+    assert file.note == "; ".join(
+        f"left out: {what}"
+        for what in (
+            "2 entities of no known form",
+            "1 places of entities whose messages are not there",
+            "2 trackers of no known form",
+            "1 places of trackers whose messages or insights are not there",
+            "1 paragraphs of no known form",
+            "1 paragraphs whose messages are not there",
+        )
+    )
+    assert rest(tmp_path / "data") == {name: parts[name] for name in ("entities", "trackers", "summary")}
+    async with running(data_dir=tmp_path / "data") as api:
+        (entity,) = (await api.get(parts["id"], "/entities"))["entities"]
+        assert entity["messageRefs"] == [{"id": message_id, "text": "Good morning.", "offset": 5}]
+        (tracker,) = await api.get(parts["id"], "/trackers-detected")
+        assert tracker["matches"][0]["messageRefs"] == [{"id": message_id, "text": "Good morning.", "offset": -1}]
+        paragraphs = (await api.get(parts["id"], "/summary"))["summary"]
+        assert [(one["text"], one["messageRefs"]) for one in paragraphs] == [
+            ("By its message.", here), ("By its time.", []),
+        ]  # fmt: skip
+
+
+async def test_insights_keep_all_their_messages_and_findings_follow_them(tmp_path: Path) -> None:
+    """Also where an insight or a paragraph has to take another id."""
+    whole = []
+    for number in (1, 2):
+        one = saved(number)
+        first = one["messages"][0]
+        second = {**first, "id": f"610000000000000{number}", "startTime": "2026-03-04T15:00:03.000Z"}
+        one["messages"].append({**second, "endTime": "2026-03-04T15:00:05.000Z"})
+        both = [first["id"], second["id"]]
+        one["questions"] = [{"id": "7", "type": "question", "text": "Why?", "messageIds": both[::-1]}]
+        refs = [{"id": "7", "type": "question", "text": "Why?", "offset": 0}]
+        one["trackers"] = [{"id": "8", "name": "Doubt", "matches": [{"value": "why", "insightRefs": refs}]}]
+        one["summary"] = [{"id": "9", "text": "All is well.", "messageRefs": [{"id": key} for key in both]}]
+        write(tmp_path / "saved" / f"{number}.json", one)
+        whole.append((one["id"], both))
+    assert states(await import_conversations([tmp_path / "saved"], tmp_path / "data")) == ["imported"] * 2
+    async with running(data_dir=tmp_path / "data") as api:
+        for conversation_id, both in whole:
+            (question,) = (await api.get(conversation_id, "/questions"))["questions"]
+            assert question["messageIds"] == both[::-1]
+            (tracker,) = await api.get(conversation_id, "/trackers-detected")
+            assert [place["id"] for place in tracker["matches"][0]["insightRefs"]] == [question["id"]]
+            (paragraph,) = (await api.get(conversation_id, "/summary"))["summary"]
+            assert paragraph["text"] == "All is well."
+
+
+async def test_what_has_no_table_is_kept(tmp_path: Path) -> None:
+    """The report says so; the server answers what it works out itself."""
+    folder = save(tmp_path / "saved", "conversation", "messages", "abstract-topics", "analytics")
+    report = await import_conversations([folder], tmp_path / "data")
+    assert states(report) == ["imported"] * 4
+    assert "kept, but not served: abstractTopics, analytics" in report[0].note
+    assert rest(tmp_path / "data")["analytics"] == example("conversation/analytics")
+
+
+def rest(data: Path) -> Any:
+    """What the database keeps of the only import without a table for it."""
+    with closing(sqlite3.connect(data / "server.sqlite")) as database:
+        ((kept,),) = database.execute("SELECT rest FROM imports").fetchall()
+    return json.loads(kept)
 
 
 async def test_folder_of_a_running_server_is_refused(tmp_path: Path) -> None:

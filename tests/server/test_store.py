@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import sqlalchemy as sa
 from attrs import evolve
 from server_support import lines_of, result_of
 
@@ -29,6 +30,7 @@ from symbl_async.server.engines.base import (
 )
 from symbl_async.server.keys import Keys
 from symbl_async.server.records import ClaimedJob, JobTracker, Member, NewJob, Once, ResultRows
+from symbl_async.server.schema import apps
 from symbl_async.server.store import KeyReusedError, Store, UnknownConversationError
 
 ACCOUNT = "account"
@@ -263,7 +265,8 @@ async def test_database_of_the_second_layout_gets_the_rest(tmp_path: Path) -> No
     with closing(sqlite3.connect(tmp_path / "server.sqlite")) as connection, connection:
         for table in ("mentions", "detections", "summaries", "trackers"):
             connection.execute(f"DROP TABLE {table}")
-        connection.execute("ALTER TABLE insights DROP COLUMN mentions")
+        for column in ("mentions", "message_ids"):
+            connection.execute(f"ALTER TABLE insights DROP COLUMN {column}")
         connection.execute("ALTER TABLE topics DROP COLUMN parents")
         connection.execute("PRAGMA user_version = 2")
     for _ in range(2):
@@ -271,6 +274,7 @@ async def test_database_of_the_second_layout_gets_the_rest(tmp_path: Path) -> No
             (insight,) = await conversations.insights(accepted.conversation_id, ("question",))
             (topic,) = await conversations.topics(accepted.conversation_id)
             assert (insight.text, insight.mentions, topic.text, topic.parents) == ("Hello?", (), "hello", ())
+            assert insight.message_ids == (insight.message_id,)
             job = await claimed(store, (await store.add_job(text("more", accepted.conversation_id))).conversation_id)
             assert await store.complete(job.id, partial(everything, job))
             assert await store.fail(job.id, "late") is False
@@ -311,3 +315,17 @@ async def test_database_is_for_its_user_only(tmp_path: Path) -> None:
         await store.add_job(text())
         for path in tmp_path.glob("server.sqlite*"):
             assert path.stat().st_mode & 0o077 == 0
+
+
+async def test_reads_of_one_transaction_see_one_state(tmp_path: Path) -> None:
+    """Whatever is written in between; the next transaction sees that."""
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        count = sa.select(sa.func.count()).select_from(apps)
+        row = {"app_id": "a", "salt": b"", "secret_hash": b"", "generated": False, "created_at": 0}
+        async with database.read() as connection:
+            assert (await connection.execute(count)).scalar_one() == 0
+            async with database.write() as writing:
+                await writing.execute(apps.insert().values(row))
+            assert (await connection.execute(count)).scalar_one() == 0
+        async with database.read() as connection:
+            assert (await connection.execute(count)).scalar_one() == 1
