@@ -29,7 +29,7 @@ WARM = "warm.wav"
 
 DEFAULT, TUNED, OURS = "nginx as it comes", "nginx tuned", "our server"
 _BUFFERS = {DEFAULT: "16k", TUNED: "128k"}
-"""Its default on 64 bits, and the best of 16k to 1m here by far; with 256k and more it was slower than with 16k."""
+"""Its default on 64 bits, and the one that was fastest in single, noisy runs with 16k to 1m."""
 
 _CONFIGURATION = """
 daemon off;
@@ -146,8 +146,8 @@ def ours() -> Iterator[Target]:
 def _use_memory(folder: Path) -> None:
     """Fill as much of the system's cache as an upload does, and give it back.
 
-    A virtual machine may have to fetch the memory that it has not used for a while from its host, page by page, which
-    can take longer than all that is measured here, and meets one server or the other by chance.
+    The same write took six times as long at one time as at another. A virtual machine that has to get memory anew from
+    its host may be why; so every upload finds memory that was in use a moment ago.
     """
     path, block = folder / "scratch", bytes(MIB)
     with path.open("wb", buffering=0) as file:
