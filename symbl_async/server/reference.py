@@ -51,7 +51,7 @@ td:nth-child(2) { width: 20rem; overflow-wrap: anywhere; }
 .note { opacity: .75; font-size: .9rem; }
 td ul { margin: 0; padding-left: 1.1rem; }
 @media (max-width: 60rem) { body { display: block; } nav { position: static; height: auto; border: 0; }
-  nav ul, nav br { display: none; } nav a { margin-right: 1rem; }
+  nav ul, nav br { display: none; } nav a { display: inline-block; margin-right: 1rem; }
   main { padding: 0 1rem 3rem; } td:first-child, td:nth-child(2) { width: auto; } }
 @media print { nav { display: none; } body { display: block; } }
 """

@@ -126,6 +126,9 @@ def configuration(headers: dict[str, str], ids: dict[str, list[str]]) -> str:
         f"max-examples = {EXAMPLES or 2}",
         'database = "none"',
         *([] if EXAMPLES else ["[phases.coverage]", "enabled = false"]),
+        # Walks from link to link.
+        "[phases.stateful.generation]",
+        f"max-examples = {2 * (EXAMPLES or 1)}",
         # The server takes more than is documented, on purpose, and knows rules that a schema cannot say.
         "[checks.positive_data_acceptance]",
         "enabled = false",
