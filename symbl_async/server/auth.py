@@ -120,6 +120,8 @@ class Accounts:
         self._legacy_api_key = legacy_api_key
         self._monotonic = monotonic
         self._tries = anyio.CapacityLimiter(_TRIES_AT_ONCE)
+        # Threads of their own: a try waits neither for what accounts keep busy, nor keeps these waiting.
+        self._threads = anyio.CapacityLimiter(_TRIES_AT_ONCE)
         self._issuing = anyio.Lock()
         self._issued: dict[str, _Issued] = {}
         self._known: dict[bytes, _Known] = {}
@@ -242,7 +244,7 @@ class Accounts:
                 await connection.execute(sa.select(apps.c.salt, apps.c.secret_hash).where(apps.c.app_id == app_id))
             ).one_or_none()
         salt, expected = (b"\0" * _SALT_BYTES, b"") if row is None else (row.salt, row.secret_hash)
-        found = await anyio.to_thread.run_sync(hash_secret, app_secret, salt)
+        found = await anyio.to_thread.run_sync(hash_secret, app_secret, salt, limiter=self._threads)
         return hmac.compare_digest(found, expected)
 
     def _refuse_guessing(self, source: str, app_id: str) -> None:

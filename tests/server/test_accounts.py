@@ -341,3 +341,29 @@ async def test_unknown_application_costs_as_much_as_a_wrong_secret(
                 await accounts.grant(app_id, "guess")
             assert hashed == [16]
             hashed.clear()
+
+
+async def test_secrets_are_tried_in_threads_of_their_own(tmp_path: Path) -> None:
+    """Whoever keeps all other threads busy keeps nobody from a token, and the other way round."""
+    secrets = await added(tmp_path, "one")
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        accounts = Accounts(database, token_lifetime=100)
+        shared = anyio.to_thread.current_default_thread_limiter()
+        holders = [object() for _ in range(int(shared.total_tokens))]
+        for holder in holders:
+            shared.acquire_on_behalf_of_nowait(holder)
+        try:
+            with anyio.fail_after(20):
+                assert (await accounts.grant("one", secrets["one"])).token
+        finally:
+            for holder in holders:
+                shared.release_on_behalf_of(holder)
+
+
+async def test_token_request_has_a_small_body() -> None:
+    """Three strings: what is larger is refused before it is read, because nobody knows yet who sends it."""
+    async with running() as api:
+        body = {**credentials(api.server), "appSecret": "x" * 16 * 1024}
+        assert (await api.call("POST", "/oauth2/token:generate", json=body)).status == 413
+        body = {**credentials(api.server), "more": "x" * 15 * 1024}
+        assert (await api.call("POST", "/oauth2/token:generate", json=body)).status == 200
