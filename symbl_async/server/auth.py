@@ -20,6 +20,7 @@ import anyio
 import sqlalchemy as sa
 from attrs import frozen
 
+from ..errors import ConfigurationError
 from .attempts import Attempts
 from .database import Database
 from .instants import now_ms, to_ms
@@ -136,6 +137,9 @@ class Accounts:
             app_secret: Its secret; ``None`` is a random one. Either replaces the secret known so far.
             own: Make an application up although others have been added.
 
+        Raises:
+            ConfigurationError: The application was revoked.
+
         Returns:
             Application id and secret; both empty when neither was given and none had to be made up.
         """
@@ -159,6 +163,12 @@ class Accounts:
                 ).first()
                 app_id = new_app_id() if row is None else row.app_id
             old = (await connection.execute(sa.select(apps).where(apps.c.app_id == app_id))).first()
+            if old is not None and old.secret_hash == REVOKED:
+                # A restart must not let in again whoever was shut out.
+                raise ConfigurationError(
+                    f"The application {app_id} was revoked; configure another one, or take it up again by "
+                    f"symbl-async apps add --id {app_id}, with the new secret that it prints."
+                )
             changed = await connection.execute(
                 apps.update().where(apps.c.app_id == app_id).values(salt=salt, secret_hash=secret_hash)
             )
@@ -221,12 +231,13 @@ class Accounts:
             Problem: 401, and it takes as long for an unknown application as for a wrong secret; 429 after too many.
         """
         # Before anything that takes time, and again when it is this one's turn: those ahead of it may have failed.
-        self._refuse_guessing(source, app_id)
+        self._refuse_guessing(source, app_id, app_secret)
         async with self._tries:
-            self._refuse_guessing(source, app_id)
+            self._refuse_guessing(source, app_id, app_secret)
             if not await self._check_secret(app_id, app_secret):
-                self._attempts.failed(source, app_id)
+                self._attempts.failed(source, app_id, app_secret)
                 raise _wrong_pair()
+            self._attempts.succeeded(app_id, app_secret)
         async with self._issuing:
             issued = self._issued.get(app_id)
             now = self._monotonic()
@@ -247,8 +258,8 @@ class Accounts:
         found = await anyio.to_thread.run_sync(hash_secret, app_secret, salt, limiter=self._threads)
         return hmac.compare_digest(found, expected)
 
-    def _refuse_guessing(self, source: str, app_id: str) -> None:
-        delay = self._attempts.delay(source, app_id)
+    def _refuse_guessing(self, source: str, app_id: str, app_secret: str) -> None:
+        delay = self._attempts.delay(source, app_id, app_secret)
         if delay > 0:
             raise Problem(
                 429,
