@@ -2,12 +2,18 @@
 
 Wrong pairs count, for a source and application together and, more generously, for a source. An application alone is not
 counted: whoever knows its id could lock its owner out. Whether the application exists makes no difference.
+
+A pair that was right the last time is tried again whatever was counted: behind a proxy all have one address, and who
+guesses there must not lock the others out. No other pair of the same application gains by it, so that the answers say
+no more than before.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import ipaddress
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -51,13 +57,27 @@ class Attempts:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._buckets: OrderedDict[_Key, _Bucket] = OrderedDict()
+        # Under a key of this process, so that what is remembered cannot be guessed at anywhere else.
+        self._salt = secrets.token_bytes(32)
+        self._right: OrderedDict[bytes, None] = OrderedDict()
 
-    def delay(self, source: str, app_id: str) -> float:
-        """Seconds until *source* may try *app_id* again; 0 when it may now."""
+    def delay(self, source: str, app_id: str, secret: str = "") -> float:
+        """Seconds until *source* may try *app_id* again; 0 when it may now, or was right with *secret* before."""
+        if self._pair(app_id, secret) in self._right:
+            return 0.0
         return max(self._delay(key, allowance) for key, allowance in _keys(source, app_id))
 
-    def failed(self, source: str, app_id: str) -> None:
-        """A try was wrong."""
+    def succeeded(self, app_id: str, secret: str) -> None:
+        """A try was right; the pairs that were so last are remembered."""
+        pair = self._pair(app_id, secret)
+        self._right[pair] = None
+        self._right.move_to_end(pair)
+        if len(self._right) > _REMEMBERED:
+            self._right.popitem(last=False)
+
+    def failed(self, source: str, app_id: str, secret: str = "") -> None:
+        """A try was wrong; one that was right before is so no more."""
+        self._right.pop(self._pair(app_id, secret), None)
         now = self._clock()
         for key, allowance in _keys(source, app_id):
             bucket = self._buckets.pop(key, None) or _Bucket(0.0, now)
@@ -65,6 +85,11 @@ class Attempts:
             self._buckets[key] = _Bucket(left + 1, now)
         while len(self._buckets) > _REMEMBERED:
             self._buckets.popitem(last=False)
+
+    def _pair(self, app_id: str, secret: str) -> bytes:
+        # By lengths, so that no other pair reads the same when it is put together.
+        text = f"{len(app_id)} {app_id}{secret}"
+        return hmac.digest(self._salt, text.encode(errors="surrogatepass"), "sha256")
 
     def _delay(self, key: _Key, allowance: _Allowance) -> float:
         bucket = self._buckets.get(key)

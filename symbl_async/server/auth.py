@@ -20,6 +20,7 @@ import anyio
 import sqlalchemy as sa
 from attrs import frozen
 
+from ..errors import ConfigurationError
 from .attempts import Attempts
 from .database import Database
 from .instants import now_ms, to_ms
@@ -120,6 +121,8 @@ class Accounts:
         self._legacy_api_key = legacy_api_key
         self._monotonic = monotonic
         self._tries = anyio.CapacityLimiter(_TRIES_AT_ONCE)
+        # Threads of their own: a try waits neither for what accounts keep busy, nor keeps these waiting.
+        self._threads = anyio.CapacityLimiter(_TRIES_AT_ONCE)
         self._issuing = anyio.Lock()
         self._issued: dict[str, _Issued] = {}
         self._known: dict[bytes, _Known] = {}
@@ -133,6 +136,9 @@ class Accounts:
             app_id: The application; ``None`` is the one made up earlier in this data folder, or a new one.
             app_secret: Its secret; ``None`` is a random one. Either replaces the secret known so far.
             own: Make an application up although others have been added.
+
+        Raises:
+            ConfigurationError: The application was revoked.
 
         Returns:
             Application id and secret; both empty when neither was given and none had to be made up.
@@ -157,6 +163,12 @@ class Accounts:
                 ).first()
                 app_id = new_app_id() if row is None else row.app_id
             old = (await connection.execute(sa.select(apps).where(apps.c.app_id == app_id))).first()
+            if old is not None and old.secret_hash == REVOKED:
+                # A restart must not let in again whoever was shut out.
+                raise ConfigurationError(
+                    f"The application {app_id} was revoked; configure another one, or take it up again by "
+                    f"symbl-async apps add --id {app_id}, with the new secret that it prints."
+                )
             changed = await connection.execute(
                 apps.update().where(apps.c.app_id == app_id).values(salt=salt, secret_hash=secret_hash)
             )
@@ -219,12 +231,13 @@ class Accounts:
             Problem: 401, and it takes as long for an unknown application as for a wrong secret; 429 after too many.
         """
         # Before anything that takes time, and again when it is this one's turn: those ahead of it may have failed.
-        self._refuse_guessing(source, app_id)
+        self._refuse_guessing(source, app_id, app_secret)
         async with self._tries:
-            self._refuse_guessing(source, app_id)
+            self._refuse_guessing(source, app_id, app_secret)
             if not await self._check_secret(app_id, app_secret):
-                self._attempts.failed(source, app_id)
+                self._attempts.failed(source, app_id, app_secret)
                 raise _wrong_pair()
+            self._attempts.succeeded(app_id, app_secret)
         async with self._issuing:
             issued = self._issued.get(app_id)
             now = self._monotonic()
@@ -242,11 +255,11 @@ class Accounts:
                 await connection.execute(sa.select(apps.c.salt, apps.c.secret_hash).where(apps.c.app_id == app_id))
             ).one_or_none()
         salt, expected = (b"\0" * _SALT_BYTES, b"") if row is None else (row.salt, row.secret_hash)
-        found = await anyio.to_thread.run_sync(hash_secret, app_secret, salt)
+        found = await anyio.to_thread.run_sync(hash_secret, app_secret, salt, limiter=self._threads)
         return hmac.compare_digest(found, expected)
 
-    def _refuse_guessing(self, source: str, app_id: str) -> None:
-        delay = self._attempts.delay(source, app_id)
+    def _refuse_guessing(self, source: str, app_id: str, app_secret: str) -> None:
+        delay = self._attempts.delay(source, app_id, app_secret)
         if delay > 0:
             raise Problem(
                 429,

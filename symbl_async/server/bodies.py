@@ -193,11 +193,11 @@ def decode_json(raw: bytes) -> Any:
 
 
 def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise bad_request(f'The member "{twice[:80]}" is given twice.')
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise bad_request(f'The member "{name[:80]}" is given twice.')
+        members[name] = value
     return members
 
 

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import anyio
@@ -20,6 +21,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from attrs import define
+from yarl import URL
 
 from .answers import error_response
 from .services import ACCOUNT
@@ -36,6 +38,10 @@ _SWEEP_SECONDS = 1.0
 _OTHER_DESCRIPTORS = 128
 _FEWEST = 8
 _BACKLOG = 512
+# The longest path of an operation, an id of the caller's own included, has not a tenth of this.
+_LONGEST_PATH = 2048
+_MOST_SLASHES = 16
+_NO_PATH = "/too-long"
 
 
 @define(eq=False)
@@ -103,6 +109,7 @@ class Connections:
 
     def attach(self, server: web.Server, **options: Any) -> None:
         """Make connections of *server* from now on, with the *options* of aiohttp's request handlers."""
+        server.request_factory = partial(_short_request, server.request_factory)
         self._server = server
         self._options = options
 
@@ -232,6 +239,18 @@ class _Connection(web.RequestHandler):
         response = error_response(status, text, {"Server": "symbl_async", "X-Content-Type-Options": "nosniff"})
         response.force_close()
         return response
+
+
+def _short_request(make: Callable[..., web.BaseRequest], message: Any, *others: Any) -> web.BaseRequest:
+    """Make a request, under a short path that does not exist where no operation has one as long.
+
+    aiohttp looks a path up once for each slash in it, on the loop and before it is known who asks, so that a line of
+    slashes would hold up everybody. The query may be long.
+    """
+    path = message.url.raw_path
+    if len(path) > _LONGEST_PATH or path.count("/") > _MOST_SLASHES:
+        message = message._replace(path=_NO_PATH, url=URL(_NO_PATH))
+    return make(message, *others)
 
 
 class _TurnedAway(asyncio.Protocol):

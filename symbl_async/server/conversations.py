@@ -198,9 +198,7 @@ class Conversations:
 
 def _condition(comparison: Comparison) -> sa.ColumnElement[bool]:
     """A comparison of a filter in SQL; a label that is not there equals nothing."""
-    column: sa.ColumnElement[Any] = (
-        conversations.c.metadata[comparison.name].as_string() if comparison.label else _SORT_COLUMNS[comparison.name]
-    )
+    column: sa.ColumnElement[Any] = _label(comparison.name) if comparison.label else _SORT_COLUMNS[comparison.name]
     value = comparison.values[0]
     if comparison.operator in ("==", "!="):
         same = column.op("GLOB")(_pattern(value)) if isinstance(value, str) and "*" in value else column == value
@@ -216,6 +214,14 @@ def _condition(comparison: Comparison) -> sa.ColumnElement[bool]:
         ">=": column >= value,
     }
     return order[comparison.operator]
+
+
+def _label(key: str) -> sa.ColumnElement[Any]:
+    """The label of a conversation under *key*, which is bound: a JSON path has characters that mean something else."""
+    each = sa.func.json_each(conversations.c.metadata).table_valued(
+        sa.column("key", sa.Text), sa.column("value", sa.Text)
+    )
+    return sa.select(each.c.value).where(each.c.key == key).scalar_subquery()
 
 
 def _pattern(text: str) -> str:

@@ -17,6 +17,8 @@ from ..errors import ConfigurationError
 from .schema import SCHEMA_VERSION, metadata
 
 _READERS = 4
+VALUES = 500
+"""Values that may go into one statement: SQLite takes a limited number, builds of it differ in which."""
 
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
 # What may be gone the next time, by primary code: busy, locked, no memory, read-only, input or output, full, no file.
@@ -126,7 +128,7 @@ class Database:
 
 
 def _complete_layout(connection: sa.Connection) -> None:
-    """Add the tables, and to older tables the columns, that an earlier version did not have.
+    """Add the tables, and to older tables the columns and indexes, that an earlier version did not have.
 
     A new column has a default for the rows that are there; nothing is ever taken away.
     """
@@ -138,6 +140,8 @@ def _complete_layout(connection: sa.Connection) -> None:
             if table.name in present and column.name not in present[table.name]:
                 declared = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {declared}")
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
 
 
 def _create_engine(path: Path) -> AsyncEngine:

@@ -15,15 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..errors import ConfigurationError
 from .app import data_folder
-from .database import Database
+from .database import VALUES, Database
 from .ids import new_number
 from .instants import now_ms
 from .saved import UNSERVED, Piece, SavedRows, find_files, merge, name_pieces, plan, read_pieces
 from .saved_values import NotImportableError
 from .schema import apps, conversations, detections, imports, insights, members, mentions, messages, summaries, topics
-
-# SQLite takes a limited number of values in one statement.
-_VALUES = 500
 
 ImportState = Literal["imported", "unchanged", "refused"]
 
@@ -89,7 +86,7 @@ def _read_all(paths: Sequence[Path]) -> tuple[list[Piece], list[ImportedFile]]:
     refused: list[ImportedFile] = []
     for path in dict.fromkeys(find_files(paths)):
         try:
-            found = read_pieces(path)
+            found = read_pieces(path, follow=path in paths)
         except NotImportableError as exc:
             refused.append(ImportedFile(path, None, "refused", str(exc)))
         else:
@@ -191,8 +188,8 @@ async def _with_free_ids(connection: AsyncConnection, rows: SavedRows) -> SavedR
 
 async def _taken(connection: AsyncConnection, column: sa.Column[str], ids: Sequence[str]) -> set[str]:
     taken: set[str] = set()
-    for place in range(0, len(ids), _VALUES):
-        found = await connection.execute(sa.select(column).where(column.in_(ids[place : place + _VALUES])))
+    for place in range(0, len(ids), VALUES):
+        found = await connection.execute(sa.select(column).where(column.in_(ids[place : place + VALUES])))
         taken.update(found.scalars())
     return taken
 

@@ -15,17 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from .database import Database
 from .instants import now_ms
 from .records import JobStatus
-from .schema import hooks
+from .schema import conversations, hooks
 
 logger = logging.getLogger("symbl_async.server")
 
 LARGEST_QUEUE = 10_000
-"""Hooks that may wait; while so many do, further jobs have none."""
+"""Hooks of an account that may wait; while so many do, further jobs of it have none."""
 
 _LONGEST_WAIT_MS = 7 * 24 * 3600 * 1000
 """What could not be sent for a week, the server being down, nobody waits for."""
 
 _PENDING = hooks.c.done.is_(False)
+
+
+def awaited(now: int) -> sa.Select[tuple[str]]:
+    """The conversations of which something has to be told that somebody still waits for."""
+    return sa.select(hooks.c.conversation_id).where(_PENDING, hooks.c.made_at > now - _LONGEST_WAIT_MS)
 
 
 @frozen
@@ -34,6 +39,7 @@ class Hook:
 
     Attributes:
         attempts: How often that was tried so far.
+        account: Whose job it is.
     """
 
     seq: int
@@ -42,6 +48,7 @@ class Hook:
     host: str
     status: JobStatus
     attempts: int
+    account: str = ""
 
 
 class Outbox:
@@ -50,7 +57,7 @@ class Outbox:
     Args:
         database: Where they are kept.
         now: The present instant, in milliseconds.
-        limit: Hooks that may wait before new jobs get none.
+        limit: Hooks of an account that may wait before its new jobs get none.
     """
 
     def __init__(self, database: Database, *, now: Callable[[], int] = now_ms, limit: int = LARGEST_QUEUE) -> None:
@@ -69,15 +76,23 @@ class Outbox:
             self._bell(host)
 
     async def open_job(
-        self, connection: AsyncConnection, job_id: str, conversation_id: str, parameters: Mapping[str, Any]
+        self,
+        connection: AsyncConnection,
+        account: str,
+        job_id: str,
+        conversation_id: str,
+        parameters: Mapping[str, Any],
     ) -> str | None:
-        """Make the first hook of a job that names an address, unless too many wait; gives the host to ring for."""
+        """Make the first hook of a job that names an address, unless too many wait; gives the host to ring for.
+
+        Those of other accounts do not count: a receiver that fails is its owner's trouble.
+        """
         url = parameters.get("webhookUrl")
         if not url:
             return None
-        waiting = sa.select(sa.literal(1)).where(_PENDING).limit(self._limit).subquery()
+        waiting = sa.select(sa.literal(1)).where(_PENDING, hooks.c.app_id == account).limit(self._limit).subquery()
         if (await connection.execute(sa.select(sa.func.count()).select_from(waiting))).scalar_one() >= self._limit:
-            logger.warning("job %s gets no webhooks: %d wait to be sent", job_id, self._limit)
+            logger.warning("job %s gets no webhooks: %d of its account wait to be sent", job_id, self._limit)
             return None
         now = self._now()
         parts = urlsplit(url)
@@ -91,6 +106,7 @@ class Outbox:
                 status="scheduled",
                 made_at=now,
                 due_at=now,
+                app_id=account,
             )
         )
         return host
@@ -119,6 +135,7 @@ class Outbox:
             sa.literal(False),
             sa.literal(now),
             sa.func.max(now, sa.func.coalesce(behind, now)),
+            hooks.c.app_id,
         ).where(hooks.c.job_id == job_id, hooks.c.status == "scheduled")
         names = [column.name for column in hooks.c if column.name != "seq"]
         made = await connection.execute(
@@ -136,6 +153,8 @@ class Outbox:
         now = self._now()
         async with self._database.write() as connection:
             await connection.execute(hooks.delete().where(_PENDING, hooks.c.made_at <= now - _LONGEST_WAIT_MS))
+            owner = sa.select(conversations.c.app_id).where(conversations.c.id == hooks.c.conversation_id)
+            await connection.execute(hooks.update().where(hooks.c.app_id == "").values(app_id=owner.scalar_subquery()))
             await connection.execute(hooks.update().where(_PENDING).values(due_at=now))
             return list((await connection.execute(sa.select(hooks.c.host).where(_PENDING).distinct())).scalars())
 
@@ -162,7 +181,9 @@ class Outbox:
                     .limit(1)
                 )
             ).one_or_none()
-        return None if row is None else Hook(row.seq, row.job_id, row.url, row.host, row.status, row.attempts)
+        if row is None:
+            return None
+        return Hook(row.seq, row.job_id, row.url, row.host, row.status, row.attempts, row.app_id)
 
     async def left(self, host: str, busy: Collection[str]) -> float | None:
         """Seconds until something for *host* is due; ``None`` when nothing waits but of *busy* jobs."""

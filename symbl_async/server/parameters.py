@@ -18,6 +18,7 @@ from .messages import read_messages
 from .problems import bad_request
 from .query import Shape, read_query
 from .records import JobKind
+from .tracker_forms import MOST_PHRASES
 
 Reading = Callable[[str, Any], Any]
 
@@ -40,6 +41,9 @@ LANGUAGES = (
 _IGNORED = frozenset({"timezoneOffset", "sentiment", "parentRefs", "customEntities"})
 # Read from the query of JSON endpoints when the body does not have them (A7).
 _QUERY_FALLBACK = frozenset({"webhookUrl", "enableSummary", "enableSpeakerDiarization", "diarizationSpeakerCount"})
+
+# As many as an account may have saved.
+_MOST_TRACKERS = 500
 
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
@@ -175,6 +179,8 @@ def _tracker(name: str, value: Any) -> dict[str, Any]:
         # A saved one; whether there is such a one is for the store to say.
         return {"id": _filled(f"{name}.id", members["id"])}
     vocabulary = _require(name, members, "vocabulary", _list_of(_filled))
+    if len(vocabulary) > MOST_PHRASES:
+        raise bad_request(f'"{name}.vocabulary" may have {MOST_PHRASES} phrases.')
     if not vocabulary:
         raise bad_request(f'"{name}.vocabulary" is not allowed to be empty.')
     if len(set(vocabulary)) != len(vocabulary):
@@ -183,6 +189,8 @@ def _tracker(name: str, value: Any) -> dict[str, Any]:
 
 
 def _trackers(name: str, value: Any) -> list[Any]:
+    if isinstance(value, list) and len(value) > _MOST_TRACKERS:
+        raise bad_request(f'"{name}" may have {_MOST_TRACKERS} trackers.')
     trackers: list[Any] = _list_of(_tracker)(name, value)
     for key in ("id", "name"):
         given = [tracker[key] for tracker in trackers if key in tracker]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .attribution import attribute
-from .database import Database
+from .database import VALUES, Database
 from .ids import new_uuid
 from .lookups import members_of, owns
 from .records import Member, SpeakerEvent
@@ -96,8 +96,10 @@ class People:
                 )
             gone = _silenced(before, after, keep=set(by_user.values()))
             await _move_insights(connection, conversation_id, before, after, gone)
-            if gone:
-                await connection.execute(members.delete().where(members.c.id.in_(gone)))
+            silent = list(gone)
+            for place in range(0, len(silent), VALUES):
+                some = members.c.id.in_(silent[place : place + VALUES])
+                await connection.execute(members.delete().where(some))
             await _claim_tasks(connection, conversation_id)
         return True
 

@@ -13,7 +13,7 @@ from .._crash import crash_point
 from .database import Database
 from .instants import now_ms, to_ms
 from .keys import Keys
-from .outbox import Outbox
+from .outbox import Outbox, awaited
 from .records import UNFINISHED
 from .schema import conversations, imports, jobs, tokens
 from .spool import Spool
@@ -74,13 +74,13 @@ class Retention:
 
     async def _expired(self, until: int) -> list[str]:
         async with self._database.read() as connection:
-            rows = await connection.execute(_ended(until).limit(_AT_ONCE))
+            rows = await connection.execute(_ended(until, self._now()).limit(_AT_ONCE))
             return [row.id for row in rows]
 
     async def _remove(self, conversation_id: str, until: int) -> bool:
         """Remove one conversation, in a transaction of its own, so that nobody waits for all of them."""
         async with self._database.write() as connection:
-            if not await _is_ended(connection, conversation_id, until):
+            if not await _is_ended(connection, conversation_id, until, self._now()):
                 # Somebody has appended to it meanwhile.
                 return False
             ids = sa.select(jobs.c.id).where(jobs.c.conversation_id == conversation_id)
@@ -92,8 +92,11 @@ class Retention:
         return True
 
 
-def _ended(until: int) -> sa.Select[tuple[str]]:
-    """Conversations without an unfinished job, the last of which ended, or which were imported, by *until*."""
+def _ended(until: int, now: int) -> sa.Select[tuple[str]]:
+    """Conversations without an unfinished job, the last of which ended, or which were imported, by *until*.
+
+    Not those whose webhooks still have to be sent: the receiver may be back soon.
+    """
     last = sa.func.max(
         sa.func.coalesce(sa.func.max(jobs.c.finished_at), 0), sa.func.coalesce(sa.func.max(imports.c.imported_at), 0)
     )
@@ -102,11 +105,12 @@ def _ended(until: int) -> sa.Select[tuple[str]]:
         sa.select(conversations.c.id)
         .outerjoin(jobs, jobs.c.conversation_id == conversations.c.id)
         .outerjoin(imports, imports.c.conversation_id == conversations.c.id)
+        .where(conversations.c.id.not_in(awaited(now)))
         .group_by(conversations.c.id)
         .having(unfinished == 0, last <= until)
     )
 
 
-async def _is_ended(connection: AsyncConnection, conversation_id: str, until: int) -> bool:
-    found = await connection.execute(_ended(until).where(conversations.c.id == conversation_id))
+async def _is_ended(connection: AsyncConnection, conversation_id: str, until: int, now: int) -> bool:
+    found = await connection.execute(_ended(until, now).where(conversations.c.id == conversation_id))
     return found.one_or_none() is not None

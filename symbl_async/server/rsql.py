@@ -12,6 +12,7 @@ from .records import Comparison, Operator
 
 _MOST_FIELDS: Final = 2
 _MOST_COMPARISONS: Final = 50
+_MOST_VALUES: Final = 500
 _LABEL: Final = "metadata."
 _INSTANTS: Final = ("startTime", "endTime")
 _OPERATORS: Final[dict[str, Operator]] = {
@@ -51,6 +52,8 @@ def read_filter(text: str, fields: Sequence[str]) -> tuple[Comparison, ...]:
         position = joint.end()
         if len(found) == _MOST_COMPARISONS:
             raise bad_request(f'"filter" may have {_MOST_COMPARISONS} comparisons.')
+    if sum(len(one.values) for one in found) > _MOST_VALUES:
+        raise bad_request(f'"filter" may have {_MOST_VALUES} values.')
     if len({(one.name, one.label) for one in found}) > _MOST_FIELDS:
         raise bad_request(f'"filter" may use {_MOST_FIELDS} different fields.')
     return tuple(found)
@@ -58,6 +61,8 @@ def read_filter(text: str, fields: Sequence[str]) -> tuple[Comparison, ...]:
 
 def _comparison(match: re.Match[str], fields: Sequence[str]) -> Comparison:
     name = match["field"].removeprefix("conversation.")
+    if any(character < " " or character == "\x7f" for character in name):
+        raise bad_request('"filter": the name of a field has no control characters.')
     label = name.startswith(_LABEL) and len(name) > len(_LABEL)
     if label:
         name = name.removeprefix(_LABEL)

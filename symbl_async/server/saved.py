@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import stat
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,24 +77,39 @@ class SavedRows:
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files named, and the JSON files of the folders named, without hidden ones."""
+    """The files named, and the JSON files of the folders named, without hidden ones.
+
+    Links in a folder are found and not followed: whoever may write there could name files that only others may read.
+    """
     for path in paths:
         if path.is_dir():
-            for found in sorted(path.rglob("*.json")):
-                hidden = any(part.startswith(".") for part in found.relative_to(path).parts)
-                if found.is_file() and not hidden:
-                    yield found
+            yield from _files_in(path)
         else:
             yield path
 
 
-def read_pieces(path: Path) -> list[Piece]:
+def _files_in(folder: Path) -> Iterator[Path]:
+    found: list[Path] = []
+    for top, folders, files in os.walk(folder):
+        here = Path(top)
+        links = [name for name in folders if (here / name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names = (*links, *(name for name in files if name.endswith(".json")))
+        found += [here / name for name in names if not name.startswith(".")]
+    yield from sorted(found)
+
+
+def read_pieces(path: Path, *, follow: bool = True) -> list[Piece]:
     """What a file says, by conversation.
+
+    Args:
+        path: The file.
+        follow: Whether it may be a link: where somebody named it, not where it was found.
 
     Raises:
         NotImportableError: Nothing that is known here.
     """
-    value = _read_json(path)
+    value = _read_json(path, follow)
     if isinstance(value, list):
         name = _NAMES.get(_plain(path.stem))
         if name is None:
@@ -414,11 +431,9 @@ def _plain(stem: str) -> str:
     return re.sub(r"[^a-z]", "", stem.lower())
 
 
-def _read_json(path: Path) -> Any:
+def _read_json(path: Path, follow: bool) -> Any:
     try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise NotImportableError(f"larger than {_LARGEST_BYTES} bytes")
-        return json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_refuse_constant)
+        return json.loads(_read_bytes(path, follow).decode("utf-8-sig"), parse_constant=_refuse_constant)
     except OSError as exc:
         raise NotImportableError(f"cannot be read: {exc.strerror}") from None
     except UnicodeDecodeError:
@@ -427,6 +442,22 @@ def _read_json(path: Path) -> Any:
         raise NotImportableError(f"not JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}") from None
     except (RecursionError, ValueError):
         raise NotImportableError("not JSON that can be read: nested too deeply, or a number too long") from None
+
+
+def _read_bytes(path: Path, follow: bool) -> bytes:
+    if not follow and path.is_symlink():
+        raise NotImportableError("a link, which is not followed; name the file itself")
+    # A pipe is opened without waiting for its other end, and then seen to be none of the files that are read.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise NotImportableError("not a regular file")
+        # Not by its size: it may grow.
+        content = file.read(_LARGEST_BYTES + 1)
+    if len(content) > _LARGEST_BYTES:
+        raise NotImportableError(f"larger than {_LARGEST_BYTES} bytes")
+    return content
 
 
 def _refuse_constant(text: str) -> Any:

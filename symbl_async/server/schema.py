@@ -233,8 +233,11 @@ hooks = sa.Table(
     sa.Column("done", sa.Boolean, nullable=False, default=False),
     sa.Column("made_at", sa.BigInteger, nullable=False),
     sa.Column("due_at", sa.BigInteger, nullable=False),
+    # Whose it is; empty in older files until a server looks.
+    sa.Column("app_id", sa.Text, nullable=False, server_default=sa.text("''")),
     sa.UniqueConstraint("job_id", "status"),
     sa.Index("hooks_by_due", "host", "due_at", sqlite_where=sa.text("done = 0")),
+    sa.Index("hooks_by_account", "app_id", sqlite_where=sa.text("done = 0")),
     sqlite_autoincrement=True,
 )
 

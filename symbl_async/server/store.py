@@ -105,7 +105,7 @@ class Store:
                     accepted_at=now,
                 )
             )
-            host = await self._outbox.open_job(connection, job_id, conversation_id, job.parameters)
+            host = await self._outbox.open_job(connection, job.account, job_id, conversation_id, job.parameters)
             accepted = Accepted(conversation_id, job_id)
             if job.once is not None:
                 await self._keys.keep(connection, job.account, job.once, accepted, now)

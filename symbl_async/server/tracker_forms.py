@@ -24,6 +24,9 @@ _PATCHED = {
     "/excludeVocabulary": "excluded",
 }
 _OPERATIONS = ("add", "replace", "remove")
+MOST_PHRASES = 10_000
+"""Phrases that a tracker may have; as many that are excluded, categories and languages."""
+_MOST_OPERATIONS = 1000
 
 
 def read_tracker(body: Any, place: str = "") -> TrackerRecord:
@@ -71,12 +74,17 @@ def patched(record: TrackerRecord, body: Any) -> TrackerRecord:
     """
     if not isinstance(body, list) or not body:
         raise bad_request("The body has to be a list of operations, at least one.")
+    if len(body) > _MOST_OPERATIONS:
+        raise bad_request(f"The body may have {_MOST_OPERATIONS} operations.")
+    changed: dict[str, Any] = {}
     for index, operation in enumerate(body):
-        record = _patch(record, _members(operation, f"[{index}].", ("op", "path", "value")), f"[{index}].")
-    return _checked(record, "")
+        _patch(record, changed, _members(operation, f"[{index}].", ("op", "path", "value")), f"[{index}].")
+    made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in changed.items()}
+    return _checked(evolve(record, **made), "")
 
 
-def _patch(record: TrackerRecord, operation: Mapping[str, Any], place: str) -> TrackerRecord:
+def _patch(record: TrackerRecord, changed: dict[str, Any], operation: Mapping[str, Any], place: str) -> None:
+    """Note in *changed* what an operation makes of *record*; lists are changed in place, not copied each time."""
     op, path, value = operation.get("op"), operation.get("path"), operation.get("value")
     if op not in _OPERATIONS:
         raise bad_request(f'"{place}op" has to be one of {", ".join(_OPERATIONS)}.')
@@ -88,15 +96,20 @@ def _patch(record: TrackerRecord, operation: Mapping[str, Any], place: str) -> T
             value = "" if field == "name" else None
         elif not isinstance(value, str):
             raise bad_request(f'"{place}value" has to be a string.')
-        return evolve(record, **dict[str, Any]({field: value}))
+        changed[field] = value
+        return
     given = _strings(f"{place}value", [value] if isinstance(value, str) else value)
-    present: tuple[str, ...] = getattr(record, field) or ()
-    changed = {
-        "add": (*present, *given),
-        "replace": given,
-        "remove": tuple(text for text in present if text not in given),
-    }
-    return evolve(record, **dict[str, Any]({field: changed[op]}))
+    if field not in changed:
+        changed[field] = list(getattr(record, field) or ())
+    if op == "replace":
+        changed[field] = list(given)
+    elif op == "remove":
+        gone = set(given)
+        changed[field] = [text for text in changed[field] if text not in gone]
+    else:
+        changed[field] += given
+        if len(changed[field]) > MOST_PHRASES:
+            raise _too_many(f"{place}value")
 
 
 def _members(body: Any, place: str, known: Sequence[str]) -> Mapping[str, Any]:
@@ -124,7 +137,13 @@ def _fields(members: Mapping[str, Any], place: str) -> dict[str, Any]:
 def _strings(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise bad_request(f'"{name}" has to be a list of strings.')
+    if len(value) > MOST_PHRASES:
+        raise _too_many(name)
     return tuple(value)
+
+
+def _too_many(name: str) -> Problem:
+    return bad_request(f'"{name}" makes more than {MOST_PHRASES} strings.')
 
 
 def _checked(record: TrackerRecord, place: str) -> TrackerRecord:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio
 import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .database import Database
+from .database import VALUES, Database
 from .ids import new_number
 from .instants import now_ms
 from .records import TrackerRecord
@@ -18,6 +19,9 @@ from .schema import trackers
 MOST = 500
 """Trackers an account may have."""
 
+MOST_BYTES = 8 * 1024 * 1024
+"""What the trackers of an account may hold together: a job may look for all of them."""
+
 
 class NameTakenError(Exception):
     """The account has a tracker of this name; the argument is the name."""
@@ -25,6 +29,10 @@ class NameTakenError(Exception):
 
 class TooManyTrackersError(Exception):
     """The account would have more trackers than it may."""
+
+
+class TooLargeTrackersError(Exception):
+    """The trackers of the account would hold more than they may together."""
 
 
 class UnknownTrackerError(Exception):
@@ -43,6 +51,7 @@ class Trackers:
         Raises:
             NameTakenError: Also when two of them have the same name.
             TooManyTrackersError: There is no room for all.
+            TooLargeTrackersError: There is no room for what is in them.
         """
         now = now_ms()
         made = [evolve(draft, id=new_number(), created_at=now, updated_at=now) for draft in drafts]
@@ -56,6 +65,8 @@ class Trackers:
                     raise NameTakenError(record.name)
                 taken.add(record.name)
             await connection.execute(trackers.insert(), [{"app_id": account, **_values(record)} for record in made])
+            if await _held(connection, account) > MOST_BYTES:
+                raise TooLargeTrackersError
         return made
 
     async def listed(self, account: str, name: str | None = None) -> list[TrackerRecord]:
@@ -82,10 +93,14 @@ class Trackers:
 
         Raises:
             NameTakenError: The new name is that of another one.
+            TooLargeTrackersError: It would hold more than there is room for.
             UnknownTrackerError: There is none with this id.
         """
         async with self._database.write() as connection:
-            record = evolve(change(await _get(connection, account, tracker_id)), id=tracker_id, updated_at=now_ms())
+            held = await _held(connection, account)
+            # Thousands of phrases take a while, and the loop has others to serve.
+            changed = await anyio.to_thread.run_sync(change, await _get(connection, account, tracker_id))
+            record = evolve(changed, id=tracker_id, updated_at=now_ms())
             twin = await connection.execute(
                 sa.select(trackers.c.id).where(
                     trackers.c.app_id == account, trackers.c.name == record.name, trackers.c.id != tracker_id
@@ -94,6 +109,9 @@ class Trackers:
             if twin.one_or_none() is not None:
                 raise NameTakenError(record.name)
             await connection.execute(trackers.update().where(trackers.c.id == tracker_id).values(_values(record)))
+            # An account that has more, of earlier days, can make it less.
+            if await _held(connection, account) > max(held, MOST_BYTES):
+                raise TooLargeTrackersError
         return record
 
     async def delete(self, account: str, tracker_id: str) -> None:
@@ -118,11 +136,12 @@ class Trackers:
         named = [item["id"] for item in parameters.get("trackers", ()) if "vocabulary" not in item]
         if not named:
             return dict(parameters)
+        known: dict[str, TrackerRecord] = {}
         async with self._database.read() as connection:
-            rows = await connection.execute(
-                sa.select(trackers).where(trackers.c.app_id == account, trackers.c.id.in_(named))
-            )
-            known = {row.id: _record(row) for row in rows}
+            for place in range(0, len(named), VALUES):
+                some = trackers.c.id.in_(named[place : place + VALUES])
+                rows = await connection.execute(sa.select(trackers).where(trackers.c.app_id == account, some))
+                known |= {row.id: _record(row) for row in rows}
         return {**parameters, "trackers": [_resolved(item, known) for item in parameters["trackers"]]}
 
 
@@ -138,6 +157,16 @@ def _resolved(item: Mapping[str, Any], known: Mapping[str, TrackerRecord]) -> di
         "vocabulary": list(record.vocabulary),
         "excluded": list(record.excluded),
     }
+
+
+async def _held(connection: AsyncConnection, account: str) -> int:
+    """What all trackers of an account hold; lists count as they are written, in ASCII."""
+    columns = ("name", "description", "vocabulary", "excluded", "categories", "languages")
+    lengths = [sa.func.coalesce(sa.func.length(trackers.c[name]), 0) for name in columns]
+    total = sa.select(sa.func.coalesce(sa.func.sum(sum(lengths[1:], lengths[0])), 0)).where(
+        trackers.c.app_id == account
+    )
+    return int((await connection.execute(total)).scalar_one())
 
 
 async def _get(connection: AsyncConnection, account: str, tracker_id: str) -> TrackerRecord:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,6 +26,8 @@ logger = logging.getLogger("symbl_async.server")
 
 _AT_ONCE = 32
 _AT_ONCE_FOR_HOST = 2
+_AT_ONCE_FOR_ACCOUNT = 8
+"""So that receivers of one account that are slow leave room for those of others, whatever the number of their hosts."""
 _ANSWER_BYTES = 4096
 """As much of an answer is read, so that a small one does not meet a closed door."""
 _ANSWER_TIMEOUT = 1.0
@@ -69,6 +72,7 @@ class Webhooks:
         self._pauses = tuple(pauses)
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
         self._hosts: dict[str, _Host] = {}
+        self._accounts: dict[str, anyio.CapacityLimiter] = {}
         self._tasks: TaskGroup | None = None
         self._closing = False
         self._idle = anyio.Event()
@@ -143,7 +147,8 @@ class Webhooks:
     async def _deliver(self, hook: Hook) -> None:
         crash_point("hook_taken")
         try:
-            async with self._limiter:
+            # The place of the account first: whoever waits for one must not hold a place of all.
+            async with self._place_of(hook.account), self._limiter:
                 await self._send(hook)
             crash_point("hook_answered")
         except _RefusedError as exc:
@@ -158,6 +163,17 @@ class Webhooks:
             logger.warning("webhook %s of job %s is given up after %d tries: %s", hook.status, hook.job_id, tries, exc)
         await self._outbox.done(hook)
         crash_point("hook_done")
+
+    @asynccontextmanager
+    async def _place_of(self, account: str) -> AsyncIterator[None]:
+        limiter = self._accounts.setdefault(account, anyio.CapacityLimiter(_AT_ONCE_FOR_ACCOUNT))
+        try:
+            async with limiter:
+                yield
+        finally:
+            # Nobody holds it, waits for it, or has just been given it.
+            if not limiter.borrowed_tokens and not limiter.statistics().tasks_waiting:
+                self._accounts.pop(account, None)
 
     async def _send(self, hook: Hook) -> None:
         host = urlsplit(hook.url).hostname or ""

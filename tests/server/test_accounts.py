@@ -341,3 +341,82 @@ async def test_unknown_application_costs_as_much_as_a_wrong_secret(
                 await accounts.grant(app_id, "guess")
             assert hashed == [16]
             hashed.clear()
+
+
+async def test_secrets_are_tried_in_threads_of_their_own(tmp_path: Path) -> None:
+    """Whoever keeps all other threads busy keeps nobody from a token, and the other way round."""
+    secrets = await added(tmp_path, "one")
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        accounts = Accounts(database, token_lifetime=100)
+        shared = anyio.to_thread.current_default_thread_limiter()
+        holders = [object() for _ in range(int(shared.total_tokens))]
+        for holder in holders:
+            shared.acquire_on_behalf_of_nowait(holder)
+        try:
+            with anyio.fail_after(20):
+                assert (await accounts.grant("one", secrets["one"])).token
+        finally:
+            for holder in holders:
+                shared.release_on_behalf_of(holder)
+
+
+async def test_token_request_has_a_small_body() -> None:
+    """Three strings: what is larger is refused before it is read, because nobody knows yet who sends it."""
+    async with running() as api:
+        body = {**credentials(api.server), "appSecret": "x" * 16 * 1024}
+        assert (await api.call("POST", "/oauth2/token:generate", json=body)).status == 413
+        body = {**credentials(api.server), "more": "x" * 15 * 1024}
+        assert (await api.call("POST", "/oauth2/token:generate", json=body)).status == 200
+
+
+async def test_revoked_application_stays_out_after_a_restart(tmp_path: Path) -> None:
+    """Also where its pair is still configured: that is said, instead of letting it in again."""
+    settings = {"data_dir": tmp_path, "app_id": "own", "app_secret": "secret"}
+    async with running(**settings):
+        pass
+    async with Applications.of(tmp_path) as applications:
+        await applications.revoke("own")
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="symbl-async apps add --id own"):
+            async with running(**settings):
+                pass
+    secret = (await added(tmp_path, "own"))["own"]
+    async with running(**{**settings, "app_secret": secret}) as api:
+        assert (await api.call("GET", "/v1/conversations")).status == 200
+
+
+async def test_guesses_at_an_address_do_not_lock_out_who_was_right(tmp_path: Path) -> None:
+    """Behind a proxy all have one address; others learn nothing of who has been let in."""
+    secrets = await added(tmp_path, "one", "two")
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        accounts = Accounts(database, token_lifetime=100, monotonic=Clock())
+        first = await accounts.grant("one", secrets["one"], source="192.0.2.1")
+        for number in range(60):
+            accounts._attempts.failed("192.0.2.1", f"made-up {number}")
+        for _ in range(10):
+            accounts._attempts.failed("192.0.2.1", "one")
+        assert await accounts.grant("one", secrets["one"], source="192.0.2.1") == first
+        for app_id, secret in (("one", "guess"), ("absent", "guess"), ("two", secrets["two"])):
+            with pytest.raises(Problem) as caught:
+                await accounts.grant(app_id, secret, source="192.0.2.1")
+            assert caught.value.status == 429
+        # What was right is not for ever.
+        await Applications(database).revoke("one")
+        statuses = []
+        for _ in range(2):
+            with pytest.raises(Problem) as caught:
+                await accounts.grant("one", secrets["one"], source="192.0.2.1")
+            statuses.append(caught.value.status)
+        assert statuses == [401, 429]
+
+
+def test_memory_of_right_pairs_is_bounded() -> None:
+    """The one that was right longest ago is counted again."""
+    attempts = Attempts(Clock())
+    for number in range(60):
+        attempts.failed("192.0.2.1", f"made-up {number}")
+    for number in range(4097):
+        attempts.succeeded(f"app {number}", "secret")
+    assert attempts.delay("192.0.2.1", "app 0", "secret") > 0
+    assert attempts.delay("192.0.2.1", "app 1", "secret") == 0
+    assert attempts.delay("192.0.2.1", "app 1", "") > 0

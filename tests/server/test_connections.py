@@ -14,6 +14,7 @@ import aiohttp
 import anyio
 import pytest
 from aiohttp import web
+from aiohttp.web_urldispatcher import UrlDispatcher
 from anyio.abc import SocketStream
 from raw import connected, head, read_all, read_answer, statuses
 from server_support import TEXT, WAV, ScriptedExecutor, running
@@ -435,6 +436,44 @@ async def test_token_that_is_refused_ends_the_connection() -> None:
         answer = await read_all(stream)
         assert statuses(answer) == [401]
         assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize("path", [b"a" * 2048, b"a/" * 16, b"%41/" * 250_000, b"a" * 800_000, b"../" * 66_000])
+@pytest.mark.parametrize("host", [b"", b"http://localhost"])
+async def test_path_that_no_operation_can_have_is_not_looked_up(
+    host: bytes, path: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look-up takes a step for each slash, before it is known who asks; the answer is the usual 404."""
+    seen: list[str] = []
+    genuine = UrlDispatcher.resolve
+
+    async def resolve(self: UrlDispatcher, request: web.Request) -> Any:
+        seen.append(request.rel_url.raw_path)
+        return await genuine(self, request)
+
+    monkeypatch.setattr(UrlDispatcher, "resolve", resolve)
+    async with running() as api:
+        for method in (b"GET", b"POST"):
+            async with connected(api) as stream:
+                await stream.send(
+                    method + b" " + host + b"/" + path + b" HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+                )
+                answer = await read_answer(stream)
+            assert statuses(answer) == [404]
+            assert answer.endswith(b'{"message":"There is nothing at this path."}')
+    assert max(map(len, seen)) < 2048
+    assert max(looked_up.count("/") for looked_up in seen) <= 16
+
+
+async def test_query_may_be_long() -> None:
+    """File calls carry vocabularies in it, slashes and all; the path beside it may have an id of some length."""
+    async with running() as api, connected(api) as stream:
+        query = b"customVocabulary=" + b"a/" * 100_000
+        top = head(api, f"GET /v1/conversations/{'7' * 1000}?{query.decode()} HTTP/1.1")
+        await stream.send(top + b"\r\n")
+        answer = await read_answer(stream)
+        assert statuses(answer) == [404]
+        assert b"conversation with this id" in answer
 
 
 NO_HTTP = [

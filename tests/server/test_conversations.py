@@ -352,7 +352,12 @@ async def test_labels_are_replaced_as_a_whole() -> None:
         assert (await api.get(conversation_id))["metadata"] == request["metadata"]
         await api.call("PUT", path, json={"metadata": {}})
         assert (await api.get(conversation_id))["metadata"] == {}
-        for wrong in ({}, {"metadata": []}, {"metadata": {"a": 1}}, {"metadata": {"a": "x" * 129}}):
+        many = {str(number): "" for number in range(101)}
+        large = {str(number): "\N{GRINNING FACE}" * 128 for number in range(40)}
+        for labels in ([], {"a": 1}, {"a": "x" * 129}, {"x" * 16_384: "y"}, many, large):
+            reply = await api.call("PUT", path, json={"metadata": labels})
+            assert (reply.status, '"metadata' in reply.body["message"]) == (400, True)
+        for wrong in ({}, {"metadata": None}):
             assert (await api.call("PUT", path, json=wrong)).status == 400
 
 
@@ -456,6 +461,8 @@ async def three(api: Api) -> list[str]:
         ("filter=type==meeting&startTime=2020-01-01T12:00:00Z", "bc"),
         ("filter=name==%27a%27", "a"),
         ("filter=name==?", ""),
+        ("filter=name=in=(" + ",".join(["a"] * 500) + ")", "a"),
+        ("startTime=2019-12-31T00:00:00Z&sort=type,name,id,startTime,endTime", "abc"),
     ],
 )
 async def test_list_pages_sorts_and_looks_through_a_window(query: str, names: str) -> None:
@@ -499,6 +506,12 @@ async def test_long_recording_is_listed_at_once() -> None:
         "filter=name==(a)",
         "filter=name=like=a",
         "filter=name==a name==b",
+        "filter=metadata.a%00b==x",
+        "filter=metadata.a%7F==x",
+        "filter=name=in=(" + ",".join(["a"] * 501) + ")",
+        "filter=name=in=(" + ",".join(["a"] * 300_000) + ")",
+        "filter=" + "name=in=(" + ",".join(["a"] * 300) + ");name=out=(" + ",".join(["a"] * 300) + ")",
+        "sort=" + ",".join(["id"] * 3000),
     ],
 )
 async def test_impossible_lists_are_400(query: str) -> None:
@@ -536,3 +549,18 @@ def test_marks_do_not_overlap() -> None:
     phrases = ("the contract to Ines", "send the contract", "Teo", "")
     found = as_markdown([record], paragraphs=False, speakers=True, highlights=[("1", phrases)])
     assert found == "send <mark>the contract to Ines</mark>"
+
+
+@pytest.mark.parametrize("key", ["a", "a\\", "a\\\\b", "$", "[0]", "a.b", "é", "\N{GRINNING FACE}", "a'b", 'a"b'])
+async def test_filter_finds_labels_under_any_key(key: str) -> None:
+    """Also where it has characters that mean something in a path of JSON; quotes end a field, and are refused."""
+    async with running() as api:
+        conversation_id = await settled(api)
+        await api.call("PUT", f"/v1/conversations/{conversation_id}", json={"metadata": {key: "x", "other": "y"}})
+        for operator, value, count in (("==", "x", 1), ("==", "y", 0), ("!=", "x", 0), ("=in=", "(x,z)", 1)):
+            query = {"filter": f"conversation.metadata.{key}{operator}{value}"}
+            reply = await api.call("GET", "/v1/conversations", params=query)
+            if "'" in key or '"' in key:
+                assert reply.status == 400
+            else:
+                assert (reply.status, len(reply.body["conversations"])) == (200, count), query

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from server_support import CONVERSATION_API, DATA, WAV, example, running
 
 from symbl_async.errors import ConfigurationError
 from symbl_async.server import ImportedFile, import_conversations
+from symbl_async.server import saved as saved_files
 from symbl_async.server.saved import merge, plan, read_pieces
 from symbl_async.server.saved_values import NotImportableError
 
@@ -446,3 +448,37 @@ def test_every_example_is_read_or_refused() -> None:
                 plan("1", merge([piece]))
         except NotImportableError:
             continue
+
+
+async def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
+    """Neither to files nor to folders, and the report says so; a link that was named is."""
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "folder"
+    for path in (elsewhere, folder):
+        path.mkdir()
+    saved = {"id": "1" * 16, "name": "A", "startTime": "2026-03-02T09:00:00Z", "endTime": "2026-03-02T09:10:00Z"}
+    (elsewhere / "secret.json").write_text(json.dumps(saved))
+    (folder / "file.json").symlink_to(elsewhere / "secret.json")
+    (folder / "folder").symlink_to(elsewhere)
+    report = await import_conversations([folder], tmp_path / "data")
+    assert {(one.path.name, one.state) for one in report} == {("file.json", "refused"), ("folder", "refused")}
+    assert all("link" in one.note for one in report)
+    (one,) = await import_conversations([folder / "file.json"], tmp_path / "data")
+    assert one.state == "imported"
+
+
+async def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes into, named or in a folder."""
+    (tmp_path / "in").mkdir()
+    os.mkfifo(tmp_path / "in" / "pipe.json")
+    with anyio.fail_after(20):
+        for path in (tmp_path / "in", tmp_path / "in" / "pipe.json"):
+            (one,) = await import_conversations([path], tmp_path / "data")
+            assert (one.state, one.note) == ("refused", "not a regular file")
+
+
+def test_file_that_grows_is_read_so_far_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is what was read, not what the file was said to hold."""
+    monkeypatch.setattr(saved_files, "_LARGEST_BYTES", 10)
+    (tmp_path / "a.json").write_text('{"messages": []}')
+    with pytest.raises(NotImportableError, match="larger than 10 bytes"):
+        read_pieces(tmp_path / "a.json")

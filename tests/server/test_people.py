@@ -305,3 +305,20 @@ async def test_published_requests_are_taken() -> None:
         await rename(api, conversation_id, member_id, name=request["name"], email=request["email"])
         await apply(api, conversation_id, *example("conversation/speaker-events.request")["speakerEvents"])
         assert await speakers(api, conversation_id) == ["Priya Nair", "Mateo Silva"]
+
+
+async def test_many_members_fall_silent_at_once() -> None:
+    """More than go into one statement: those who have no message left go, whatever their number."""
+    people = [Speaker(f"N{number}", f"n{number}@example.com") for number in range(1200)]
+    lines = [Line("Yes.", 2.0 * number, 2.0 * number + 2.0, person) for number, person in enumerate(people)]
+    async with running(ScriptedExecutor(lambda _: result_of(lines))) as api:
+        conversation_id = await settled(api)
+        user = {"id": "one", "name": "One"}
+        events = [
+            {"type": "started_speaking", "user": user, "offset": {"seconds": 0, "nanos": 0}},
+            {"type": "stopped_speaking", "user": user, "offset": {"seconds": 10_000, "nanos": 0}},
+        ]
+        reply = await api.call("PUT", f"/v1/conversations/{conversation_id}/speakers", json={"speakerEvents": events})
+        assert reply.status == 200
+        members = (await api.get(conversation_id, "/members"))["members"]
+        assert [member["name"] for member in members] == ["One"]

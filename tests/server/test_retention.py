@@ -219,3 +219,28 @@ async def test_recording_of_an_ended_job_is_put_away_at_the_next_start(tmp_path:
             assert list((tmp_path / "spool").iterdir()) == []
     if keep:
         assert [path.stem for path in (tmp_path / "media").iterdir()] == [accepted["jobId"]]
+
+
+async def test_conversation_whose_webhooks_wait_stays_for_a_week(tmp_path: Path) -> None:
+    """The receiver may be back; then it goes, as it does when they have been sent."""
+    async with keeping(tmp_path) as kept:
+        outbox = Outbox(kept.store._database, now=lambda: kept.now)
+        for told in (False, True):
+            job = NewJob(
+                account=ACCOUNT,
+                kind="text",
+                parameters={"webhookUrl": "https://hooks.example.com"},
+                messages=({"content": "x"},),
+            )
+            accepted = await kept.store.add_job(job)
+            await kept.store.claim_next(accepted.conversation_id)
+            await kept.store.fail(accepted.job_id, "because")
+            kept.now += HOUR_MS
+            assert await kept.retention.purge() == 0
+            if told:
+                while (hook := await outbox.next("hooks.example.com:", ())) is not None:
+                    await outbox.done(hook)
+            else:
+                kept.now += 7 * 24 * HOUR_MS
+            assert await kept.retention.purge() == 1
+            assert kept.conversations() == set()

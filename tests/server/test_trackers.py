@@ -6,9 +6,25 @@ from typing import Any
 
 import anyio
 import pytest
-from server_support import CONVERSATION_API, INES, TEO, WAV, Api, Reply, ScriptedExecutor, example, result_of, running
+from server_support import (
+    CONVERSATION_API,
+    INES,
+    TEO,
+    TEXT,
+    WAV,
+    Api,
+    Reply,
+    ScriptedExecutor,
+    example,
+    result_of,
+    running,
+)
 
+from symbl_async.server import trackers
 from symbl_async.server.engines.base import Insight, Line, Match, Result, Task
+from symbl_async.server.problems import Problem
+from symbl_async.server.records import TrackerRecord
+from symbl_async.server.tracker_forms import patched
 
 CREATE = example("conversation/manage-tracker-create.request")
 ONE, MANY = "/v1/manage/tracker", "/v1/manage/trackers"
@@ -349,3 +365,74 @@ async def test_unknown_saved_tracker_is_refused_before_the_body() -> None:
         for reply in replies:
             refused(reply, 400, "1234567890123456")
         assert (await api.call("GET", "/v1/conversations")).body == {"conversations": []}
+
+
+class Phrase(str):
+    """A phrase that counts how often it is compared."""
+
+    compared = 0
+
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """Compare, and count."""
+        Phrase.compared += 1
+        return str.__eq__(self, other)
+
+
+def test_phrases_are_removed_in_one_pass() -> None:
+    """Each is looked up, not compared with all that are there."""
+    record = TrackerRecord(id="1", name="A", vocabulary=tuple(Phrase(f"a{number}") for number in range(4000)))
+    gone = [Phrase(f"b{number}") for number in range(4000)] + [Phrase("a7")]
+    changed = patched(record, [{"op": "remove", "path": "/vocabulary", "value": gone}])
+    assert len(changed.vocabulary) == 3999
+    assert Phrase.compared < 4000
+
+
+def test_phrases_are_added_one_after_another() -> None:
+    """As many operations as are allowed, and the record that was given stays as it is."""
+    record = TrackerRecord(id="1", name="A", vocabulary=("a",))
+    operations = [{"op": "add", "path": "/vocabulary", "value": f"b{number}"} for number in range(1000)]
+    assert patched(record, operations).vocabulary == ("a", *(f"b{number}" for number in range(1000)))
+    assert record.vocabulary == ("a",)
+    with pytest.raises(Problem, match="1000 operations"):
+        patched(record, [*operations, operations[0]])
+
+
+async def test_phrases_of_a_tracker_are_bounded() -> None:
+    """Whether it is made, rewritten, patched, or sent with a submission."""
+    many = [f"a{number}" for number in range(10_001)]
+    async with running() as api:
+        refused(await api.call("POST", ONE, json={**CREATE, "vocabulary": many}), 400, '"vocabulary"')
+        made = await saved(api, vocabulary=many[:-1])
+        path = f"{MANY}/{made['id']}"
+        more = [{"op": "add", "path": "/vocabulary", "value": "one more"}]
+        refused(await api.call("PATCH", path, json=more), 400, '"[0].value"')
+        refused(await api.call("PUT", f"{ONE}/{made['id']}", json={**CREATE, "vocabulary": many}), 400, '"vocabulary"')
+        submission = {**TEXT, "trackers": [{"name": "a", "vocabulary": many}]}
+        refused(await api.call("POST", "/v1/process/text", json=submission), 400, "trackers[0].vocabulary")
+
+
+async def test_trackers_of_an_account_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would be too much is not saved; an account that has too much already can make it less."""
+    monkeypatch.setattr(trackers, "MOST_BYTES", 1000)
+    async with running() as api:
+        made = await saved(api, name="A", vocabulary=["a" * 500])
+        path = f"{MANY}/{made['id']}"
+        refused(await api.call("POST", ONE, json={"name": "B", "vocabulary": ["b" * 500]}), 400, "together")
+        more = [{"op": "add", "path": "/vocabulary", "value": "c" * 500}]
+        refused(await api.call("PATCH", path, json=more), 400, "together")
+        assert (await api.call("GET", MANY)).body == {"trackers": [made]}
+        monkeypatch.setattr(trackers, "MOST_BYTES", 100)
+        refused(await api.call("PATCH", path, json=more), 400, "together")
+        less = [{"op": "replace", "path": "/vocabulary", "value": "a" * 400}]
+        assert (await api.call("PATCH", path, json=less)).status == 200
+
+
+async def test_submission_names_so_many_trackers_at_most() -> None:
+    """As many as an account may have saved; more would not fit into a statement."""
+    async with running() as api:
+        for count, word in ((500, "no saved tracker"), (501, "500 trackers"), (40_000, "500 trackers")):
+            named = [{"id": str(number)} for number in range(count)]
+            refused(await api.call("POST", "/v1/process/text", json={**TEXT, "trackers": named}), 400, word)

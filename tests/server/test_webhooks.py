@@ -17,6 +17,8 @@ from attrs import define, field
 from server_support import TEXT, WAV, Api, ScriptedExecutor, example, running
 
 from symbl_async.errors import ConfigurationError
+from symbl_async.server import webhooks
+from symbl_async.server.applications import Applications
 from symbl_async.server.auth import Accounts
 from symbl_async.server.database import Database
 from symbl_async.server.outbox import Outbox
@@ -406,3 +408,81 @@ def test_pauses_are_checked(pauses: Any) -> None:
     """Numbers, not below zero."""
     with pytest.raises(ConfigurationError, match="webhook_pauses"):
         ServerSettings(webhook_pauses=pauses)
+
+
+@asynccontextmanager
+async def two_accounts(folder: Path) -> AsyncIterator[tuple[Api, str, str]]:
+    """A server with two accounts, and a token of each."""
+    async with Applications.of(folder, create=True) as applications:
+        pairs = [await applications.add(app_id) for app_id in ("first", "second")]
+    async with sending(data_dir=folder, webhook_pauses=(1000.0,)) as api:
+        tokens = []
+        for app_id, secret in pairs:
+            asked = {"type": "application", "appId": app_id, "appSecret": secret}
+            tokens.append((await api.call("POST", "/oauth2/token:generate", json=asked)).body["accessToken"])
+        yield api, *tokens
+
+
+async def test_slow_receivers_of_one_account_leave_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many hosts they are."""
+    monkeypatch.setattr(webhooks, "_AT_ONCE", 4)
+    monkeypatch.setattr(webhooks, "_AT_ONCE_FOR_ACCOUNT", 3)
+    async with receiving() as one, receiving() as two, receiving() as quick, two_accounts(tmp_path) as (api, *tokens):
+        api.token = tokens[0]
+        for receiver in (one, two, one, two):
+            await api.job((await api.submit(body(f"{receiver.url}/held")))["jobId"])
+        with anyio.fail_after(20):
+            while one.held + two.held < 3:
+                await anyio.lowlevel.checkpoint()
+        api.token = tokens[1]
+        job_id = (await api.submit(body(quick.url)))["jobId"]
+        await quick.got(3)
+        assert quick.statuses(job_id) == ["scheduled", "in_progress", "completed"]
+        assert one.held + two.held == 3
+        one.gate.set()
+        two.gate.set()
+        await emptied(tmp_path)
+        assert one.most + two.most == 3
+
+
+async def test_outbox_is_full_for_one_account_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Those of others are told of their jobs, whatever becomes of its receiver."""
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        for account in ("first", "second"):
+            await Accounts(database, token_lifetime=60).open(account, "secret")
+        store = Store(database, outbox=Outbox(database, limit=1))
+        for account in ("first", "first", "second", "second"):
+            parameters = {"webhookUrl": f"https://{account}.example.com/jobs"}
+            await store.add_job(
+                NewJob(account=account, kind="text", parameters=parameters, messages=({"content": "x"},))
+            )
+    assert caplog.text.count("gets no webhooks") == 2
+    with closing(sqlite3.connect(tmp_path / "server.sqlite")) as database:
+        assert database.execute("SELECT host FROM hooks ORDER BY seq").fetchall() == [
+            ("first.example.com:",),
+            ("second.example.com:",),
+        ]
+
+
+async def test_hooks_of_an_older_file_are_counted_for_their_accounts(tmp_path: Path) -> None:
+    """They had no account; a server that starts looks it up."""
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        await Accounts(database, token_lifetime=60).open("account", "secret")
+        job = NewJob(
+            account="account",
+            kind="text",
+            parameters={"webhookUrl": "https://hooks.example.com"},
+            messages=({"content": "x"},),
+        )
+        await Store(database).add_job(job)
+    with closing(sqlite3.connect(tmp_path / "server.sqlite")) as older, older:
+        older.execute("DROP INDEX hooks_by_account")
+        older.execute("ALTER TABLE hooks DROP COLUMN app_id")
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        outbox = Outbox(database)
+        assert await outbox.recover() == ["hooks.example.com:"]
+        hook = await outbox.next("hooks.example.com:", ())
+        assert hook is not None
+        assert hook.account == "account"

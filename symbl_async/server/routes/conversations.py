@@ -35,6 +35,9 @@ _WEEK_MS = 7 * 24 * 3600 * 1000
 _CLOCK_SKEW_MS = 60_000
 _LARGEST_PAGE = 65536
 _LARGEST_LABEL = 128
+# A page of the list holds the labels of thousands of conversations.
+_MOST_LABELS = 100
+_LABELS_BYTES = 16 * 1024
 _INSIGHT_KINDS = ("question", "action_item", "follow_up")
 
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -193,9 +196,13 @@ def _subtypes(request: web.Request) -> frozenset[str]:
 def _labels(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise bad_request('"metadata" is missing or not an object.')
+    if len(value) > _MOST_LABELS:
+        raise bad_request(f'"metadata" may have {_MOST_LABELS} members.')
     for key, label in value.items():
         if not isinstance(label, str) or len(label) > _LARGEST_LABEL:
             raise bad_request(f'"metadata.{key[:80]}" has to be a string of at most {_LARGEST_LABEL} characters.')
+    if sum(len(text.encode()) for item in value.items() for text in item) > _LABELS_BYTES:
+        raise bad_request(f'"metadata" may have {_LABELS_BYTES} bytes, names and values together.')
     return value
 
 
@@ -229,6 +236,8 @@ def _list_query(request: web.Request) -> ConversationQuery:
 
 def _sort(text: str) -> tuple[str, ...]:
     fields = tuple(part.strip().removeprefix("conversation.") for part in text.split(","))
+    if len(fields) > len(SORT_FIELDS):
+        raise bad_request(f'"sort" may have {len(SORT_FIELDS)} fields.')
     for name in fields:
         if name not in SORT_FIELDS:
             raise bad_request(f'"sort" takes {", ".join(f"conversation.{known}" for known in SORT_FIELDS)}.')

@@ -15,7 +15,14 @@ from ..records import TrackerRecord
 from ..services import SERVICES, authenticate
 from ..settings import MIB
 from ..tracker_forms import patched, read_many, read_tracker, render, rewritten
-from ..trackers import MOST, NameTakenError, TooManyTrackersError, UnknownTrackerError
+from ..trackers import (
+    MOST,
+    MOST_BYTES,
+    NameTakenError,
+    TooLargeTrackersError,
+    TooManyTrackersError,
+    UnknownTrackerError,
+)
 
 _ONE = "/v1/manage/tracker"
 _MANY = "/v1/manage/trackers"
@@ -54,6 +61,10 @@ def _explained(handler: _Handler) -> _Handler:
             raise Problem(409, f'There is a tracker with the name "{exc.args[0][:200]}" already.') from None
         except TooManyTrackersError:
             raise Problem(400, f"An account may have {MOST} trackers; delete one that is not used.") from None
+        except TooLargeTrackersError:
+            raise Problem(
+                400, f"The trackers of an account may hold {MOST_BYTES // MIB} MiB together; delete what is not used."
+            ) from None
 
     return handle
 
