@@ -7,6 +7,9 @@ from typing import Any
 from .instants import parse_instant
 from .problems import bad_request
 
+MOST_SPEAKERS = 1000
+"""Distinct ones of a text submission: what is told of members and of pairs of them grows with their number."""
+
 
 def read_messages(value: Any) -> list[dict[str, Any]]:
     """Read the member ``messages``.
@@ -22,7 +25,14 @@ def read_messages(value: Any) -> list[dict[str, Any]]:
         raise bad_request('"messages" has to be a list.')
     if not value:
         raise bad_request('"messages" is not allowed to be empty: send at least one message.')
-    return [_read_message(f"messages[{index}]", message) for index, message in enumerate(value)]
+    read = [_read_message(f"messages[{index}]", message) for index, message in enumerate(value)]
+    # As members are told apart: by id in any case, else by name.
+    by_id = {message["userId"].lower() for message in read if "userId" in message}
+    by_name = {message["name"] for message in read if "name" in message and "userId" not in message}
+    speakers = len(by_id) + len(by_name)
+    if speakers > MOST_SPEAKERS:
+        raise bad_request(f'"messages" come from {speakers} speakers; there may be {MOST_SPEAKERS} at most.')
+    return read
 
 
 def _read_message(place: str, message: Any) -> dict[str, Any]:
