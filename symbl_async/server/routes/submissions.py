@@ -29,6 +29,7 @@ from ..bodies import (
 from ..idempotency import HEADER, Keyed, key_reused, read_key
 from ..limits import JobLimitError, Reservation
 from ..media import check_content_type, check_signature
+from ..messages import check_speakers
 from ..parameters import check_phrases, fallbacks, from_body, from_query
 from ..problems import Problem, bad_request
 from ..records import Accepted, JobKind, NewJob, Remembered
@@ -126,6 +127,9 @@ async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed:
         large = len(raw) > _LARGE_BYTES
         parameters, messages, url = await anyio.to_thread.run_sync(read) if large else read()
         parameters = await _with_trackers(services, account, parameters)
+        if append_to is not None and messages is not None:
+            conversation = await services.conversations.get(account, append_to)
+            check_speakers(messages, () if conversation is None else conversation.members)
         job = NewJob(
             account=account,
             kind=kind,
