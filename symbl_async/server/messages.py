@@ -10,7 +10,7 @@ from .problems import bad_request
 from .records import Member
 
 MOST_SPEAKERS = 1000
-"""Distinct ones of a conversation made from text: what is told of members and of pairs of them grows with their number."""
+"""Distinct ones of a conversation made from text: what is told of members and pairs of them grows with their number."""
 
 
 def read_messages(value: Any) -> list[dict[str, Any]]:
