@@ -8,8 +8,8 @@ t(i) + t(j). Where speech overlaps, S + T is longer than the conversation by the
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
 from typing import Any
 
 from attrs import field, frozen
@@ -18,6 +18,9 @@ from .ids import derived_number
 from .records import ConversationRecord, MessageRecord
 
 UNKNOWN_SPEAKER = "Unknown Speaker"
+
+MOST_OTHERS = 100
+"""Of those who overlap a member, the ones with the longest overlap that are listed."""
 
 Span = tuple[int, int]
 """Start and end, in milliseconds."""
@@ -80,16 +83,11 @@ def measure(talkers: Sequence[Talker], whole: Span) -> Times:
     merged = {talker.id: _merge(talker.spans) for talker in talkers}
     spoken = _merge(span for spans in merged.values() for span in spans)
     silence = whole[1] - whole[0] - sum(_shared([whole], spoken))
-    overlap = {
-        frozenset((one, other)): seconds
-        for one, other in combinations(merged, 2)
-        if (seconds := sum(_shared(merged[one], merged[other])) / 1000)
-    }
     return Times(
         silence=max(silence, 0) / 1000,
         talk={key: sum(end - start for start, end in spans) / 1000 for key, spans in merged.items()},
         words={talker.id: talker.words for talker in talkers},
-        overlap=overlap,
+        overlap={pair: length / 1000 for pair, length in _overlaps(merged).items()},
     )
 
 
@@ -102,6 +100,20 @@ def _merge(spans: Iterable[Span]) -> list[Span]:
         elif end > start:
             merged.append((start, end))
     return merged
+
+
+def _overlaps(merged: Mapping[str, Sequence[Span]]) -> dict[frozenset[str], int]:
+    """How long two speak at once, of the pairs that do: only spans that are open together are compared."""
+    overlaps: dict[frozenset[str], int] = {}
+    open_spans: list[tuple[int, str]] = []
+    for start, end, key in sorted((start, end, key) for key, spans in merged.items() for start, end in spans):
+        while open_spans and open_spans[0][0] <= start:
+            heapq.heappop(open_spans)
+        for other_end, other in open_spans:
+            pair = frozenset((key, other))
+            overlaps[pair] = overlaps.get(pair, 0) + min(end, other_end) - start
+        heapq.heappush(open_spans, (end, key))
+    return overlaps
 
 
 def _shared(one: Sequence[Span], other: Sequence[Span]) -> Iterable[int]:
@@ -122,6 +134,7 @@ def render(talkers: Sequence[Talker], times: Times) -> dict[str, Any]:
     """The answer of the API: three metrics, and one entry for each of *talkers*."""
     total = sum(times.talk.values())
     overlap = sum(times.overlap.values())
+    pairs = _by_talker(talkers, times)
     return {
         "metrics": [
             _metric("total_silence", times.silence, times.silence + total, nothing=100.0),
@@ -129,7 +142,7 @@ def render(talkers: Sequence[Talker], times: Times) -> dict[str, Any]:
             _metric("total_overlap", overlap, total),
         ],
         # When nobody speaks there is nobody to tell of.
-        "members": [_member(talker, talkers, times, total) for talker in talkers] if total else [],
+        "members": [_member(talker, with_others, times, total) for talker, with_others in pairs] if total else [],
     }
 
 
@@ -138,7 +151,24 @@ def _metric(kind: str, seconds: float, whole: float, *, nothing: float = 0.0) ->
     return {"type": kind, "percent": percent, "seconds": round(seconds, 3)}
 
 
-def _member(talker: Talker, talkers: Sequence[Talker], times: Times, total: float) -> dict[str, Any]:
+_Others = Sequence[tuple[Talker, float]]
+
+
+def _by_talker(talkers: Sequence[Talker], times: Times) -> list[tuple[Talker, _Others]]:
+    """Each of *talkers* with those who overlap them, in the order of the answer, and for how long."""
+    places = {talker.id: place for place, talker in enumerate(talkers)}
+    others: list[list[tuple[int, float]]] = [[] for _ in talkers]
+    for pair, seconds in times.overlap.items():
+        one, other = (places[key] for key in pair)
+        others[one].append((other, seconds))
+        others[other].append((one, seconds))
+    return [
+        (talker, [(talkers[place], seconds) for place, seconds in sorted(own)])
+        for talker, own in zip(talkers, others, strict=True)
+    ]
+
+
+def _member(talker: Talker, others: _Others, times: Times, total: float) -> dict[str, Any]:
     talk = times.talk[talker.id]
     words = times.words.get(talker.id, 0)
     return {
@@ -146,7 +176,7 @@ def _member(talker: Talker, talkers: Sequence[Talker], times: Times, total: floa
         "pace": {"wpm": round(words / (talk / 60)) if talk else 0},
         "talkTime": _share(talk, total),
         "listenTime": _share(total - talk, total),
-        "overlap": _overlap(talker, talkers, times),
+        "overlap": _overlap(talker, others, times),
     }
 
 
@@ -161,20 +191,21 @@ def _share(seconds: float, total: float) -> dict[str, float]:
     return {"percentage": _percent(seconds, total), "seconds": round(seconds, 3)}
 
 
-def _overlap(talker: Talker, talkers: Sequence[Talker], times: Times) -> dict[str, Any]:
-    others = [
+def _overlap(talker: Talker, others: _Others, times: Times) -> dict[str, Any]:
+    if not others:
+        return {}
+    # Where hundreds speak at once, the list of all pairs would be larger than the conversation by far.
+    longest = heapq.nlargest(MOST_OTHERS, range(len(others)), key=lambda place: (others[place][1], -place))
+    listed = [
         {
             **_identity(other),
             "percent": _percent(seconds, times.talk[talker.id] + times.talk[other.id]),
             "seconds": round(seconds, 3),
         }
-        for other in talkers
-        if other.id != talker.id and (seconds := times.overlap.get(frozenset((talker.id, other.id)), 0.0))
+        for other, seconds in (others[place] for place in sorted(longest))
     ]
-    if not others:
-        return {}
-    duration = sum(seconds for pair, seconds in times.overlap.items() if talker.id in pair)
-    return {"overlapDuration": round(duration, 3), "overlappingMembers": others}
+    duration = sum(seconds for _, seconds in others)
+    return {"overlapDuration": round(duration, 3), "overlappingMembers": listed}
 
 
 def _percent(part: float, whole: float) -> float:

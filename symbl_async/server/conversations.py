@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from .._crash import crash_point
 from .database import Database
 from .lookups import members_of, owns
-from .people import called
+from .people import Names
 from .records import (
     Comparison,
     ConversationQuery,
@@ -145,6 +145,7 @@ class Conversations:
         async with self._database.read() as connection:
             everybody = await members_of(connection, conversation_id)
             people = {member.id: member for member in everybody}
+            names = Names(everybody)
             rows = await connection.execute(
                 sa.select(insights)
                 .join(messages, messages.c.id == insights.c.message_id)
@@ -164,7 +165,7 @@ class Conversations:
                     phrases=tuple(row.phrases),
                     assignee=_assignee(row, people),
                     due_at=row.due_at,
-                    mentions=tuple(_with_member(mention, everybody) for mention in row.mentions),
+                    mentions=tuple(_with_member(mention, names) for mention in row.mentions),
                 )
                 for row in rows
             ]
@@ -241,8 +242,8 @@ def _conversation(row: sa.Row[Any], people: Sequence[Member]) -> ConversationRec
     )
 
 
-def _with_member(mention: Mapping[str, Any], people: Sequence[Member]) -> Mapping[str, Any]:
-    return {**mention, "member": called(mention["text"], people) if mention["type"] == "person" else None}
+def _with_member(mention: Mapping[str, Any], names: Names) -> Mapping[str, Any]:
+    return {**mention, "member": names.called(mention["text"]) if mention["type"] == "person" else None}
 
 
 def _assignee(row: sa.Row[Any], people: Mapping[str, Member]) -> Member | None:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .records import UNFINISHED, JobTracker, Member
+from .records import MOST_PHRASES, UNFINISHED, JobTracker, Member
 from .schema import conversations, jobs, members, trackers
 
 
@@ -39,19 +39,29 @@ async def has_unfinished(connection: AsyncConnection, conversation_id: str) -> b
 async def trackers_of(
     connection: AsyncConnection, account: str, parameters: Mapping[str, Any]
 ) -> tuple[JobTracker, ...]:
-    """What a submission of *account* with *parameters* tracks, each saved tracker once."""
+    """What a submission of *account* with *parameters* tracks, each saved tracker once.
+
+    Where it asks for all of the account, those with which there would be too many phrases are left out, in the order of
+    their creation: half a tracker would find half of what it is there for.
+    """
     found = [
         JobTracker(item["name"], tuple(item["vocabulary"]), tuple(item.get("excluded", ())), item.get("id"))
         for item in parameters.get("trackers", ())
     ]
     if parameters.get("enableAllTrackers"):
         named = {tracker.id for tracker in found}
-        rows = await connection.execute(
-            sa.select(trackers).where(trackers.c.app_id == account).order_by(trackers.c.seq)
+        room = MOST_PHRASES - sum(len(tracker.vocabulary) + len(tracker.excluded) for tracker in found)
+        room -= len(parameters.get("entities", ())) + len(parameters.get("customVocabulary", ()))
+        size = sa.func.json_array_length(trackers.c.vocabulary) + sa.func.json_array_length(trackers.c.excluded)
+        sizes = await connection.execute(
+            sa.select(trackers.c.id, size.label("size")).where(trackers.c.app_id == account).order_by(trackers.c.seq)
         )
-        found += [
-            JobTracker(row.name, tuple(row.vocabulary), tuple(row.excluded), row.id)
-            for row in rows
-            if row.id not in named
-        ]
+        taken = []
+        # Sizes first: what there is no room for is not even read.
+        for row in sizes:
+            if row.id not in named and row.size <= room:
+                room -= row.size
+                taken.append(row.id)
+        rows = await connection.execute(sa.select(trackers).where(trackers.c.id.in_(taken)).order_by(trackers.c.seq))
+        found += [JobTracker(row.name, tuple(row.vocabulary), tuple(row.excluded), row.id) for row in rows]
     return tuple(found)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .instants import parse_instant
 from .problems import bad_request
+from .records import Member
+
+MOST_SPEAKERS = 1000
+"""Distinct ones of a conversation made from text: what is told of members and pairs of them grows with their number."""
 
 
 def read_messages(value: Any) -> list[dict[str, Any]]:
@@ -22,7 +27,28 @@ def read_messages(value: Any) -> list[dict[str, Any]]:
         raise bad_request('"messages" has to be a list.')
     if not value:
         raise bad_request('"messages" is not allowed to be empty: send at least one message.')
-    return [_read_message(f"messages[{index}]", message) for index, message in enumerate(value)]
+    read = [_read_message(f"messages[{index}]", message) for index, message in enumerate(value)]
+    check_speakers(read)
+    return read
+
+
+def check_speakers(messages: Sequence[Mapping[str, Any]], members: Sequence[Member] = ()) -> None:
+    """Refuse messages with which a conversation that has *members* would have more than it may.
+
+    Raises:
+        Problem: 400.
+    """
+    # As members are told apart: by id in any case, else by name.
+    ids = {member.user_id.lower() for member in members if member.user_id}
+    names = {member.name for member in members}
+    new_ids = {message["userId"].lower() for message in messages if "userId" in message} - ids
+    new_names = {message["name"] for message in messages if "name" in message and "userId" not in message} - names
+    new = len(new_ids) + len(new_names)
+    if new and len(members) + new > MOST_SPEAKERS:
+        raise bad_request(
+            f'With "messages" there would be {len(members) + new} speakers in the conversation; there may be '
+            f"{MOST_SPEAKERS} at most."
+        )
 
 
 def _read_message(place: str, message: Any) -> dict[str, Any]:

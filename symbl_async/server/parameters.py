@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from .engines.language.matching import LONGEST_PHRASE, is_long
 from .messages import read_messages
 from .problems import bad_request
 from .query import Shape, read_query
-from .records import JobKind
-from .tracker_forms import MOST_PHRASES
+from .records import MOST_PHRASES, JobKind
+from .tracker_forms import MOST_OF_A_TRACKER
 
 Reading = Callable[[str, Any], Any]
 
@@ -179,8 +181,8 @@ def _tracker(name: str, value: Any) -> dict[str, Any]:
         # A saved one; whether there is such a one is for the store to say.
         return {"id": _filled(f"{name}.id", members["id"])}
     vocabulary = _require(name, members, "vocabulary", _list_of(_filled))
-    if len(vocabulary) > MOST_PHRASES:
-        raise bad_request(f'"{name}.vocabulary" may have {MOST_PHRASES} phrases.')
+    if len(vocabulary) > MOST_OF_A_TRACKER:
+        raise bad_request(f'"{name}.vocabulary" may have {MOST_OF_A_TRACKER} phrases.')
     if not vocabulary:
         raise bad_request(f'"{name}.vocabulary" is not allowed to be empty.')
     if len(set(vocabulary)) != len(vocabulary):
@@ -290,7 +292,36 @@ def _read(rows: Iterable[Parameter], values: Mapping[str, Any]) -> dict[str, Any
             value = values.get(_ALIASES.get(row.name, ""))
         if not _is_unset(value):
             found[row.name] = row.read(row.name, value)
+    check_phrases(found)
+    _refuse_long(found)
     return found
+
+
+def check_phrases(parameters: Mapping[str, Any]) -> None:
+    """Refuse more phrases than a job may have to look for.
+
+    Raises:
+        Problem: 400.
+    """
+    number = len(parameters.get("entities", ())) + len(parameters.get("customVocabulary", ()))
+    for tracker in parameters.get("trackers", ()):
+        number += len(tracker.get("vocabulary", ())) + len(tracker.get("excluded", ()))
+    if number > MOST_PHRASES:
+        raise bad_request(
+            f"Trackers, entities and vocabularies of a submission have {MOST_PHRASES} phrases at most together, not "
+            f"{number}."
+        )
+
+
+def _refuse_long(parameters: Mapping[str, Any]) -> None:
+    texts = chain(
+        parameters.get("customVocabulary", ()),
+        (entity["text"] for entity in parameters.get("entities", ())),
+        *(tracker.get("vocabulary", ()) for tracker in parameters.get("trackers", ())),
+    )
+    for text in texts:
+        if is_long(text):
+            raise bad_request(f'A phrase has {LONGEST_PHRASE} words at most; "{text[:40]}" and so on has more.')
 
 
 def _refuse_unknown(given: Iterable[str], known: Iterable[str], what: str) -> None:

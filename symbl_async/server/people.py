@@ -143,20 +143,38 @@ async def _claim_tasks(connection: AsyncConnection, conversation_id: str) -> Non
             insights.c.assignee_name.is_not(None),
         )
     )
-    for row in rows.all():
-        member = called(row.assignee_name, people)
-        if member is not None:
-            await connection.execute(
-                insights.update().where(insights.c.id == row.id).values(assignee_member_id=member.id)
-            )
+    names = Names(people)
+    claimed = [
+        {"key": row.id, "claimant": member.id}
+        for row in rows.all()
+        if (member := names.called(row.assignee_name)) is not None
+    ]
+    if claimed:
+        await connection.execute(
+            insights.update()
+            .where(insights.c.id == sa.bindparam("key"))
+            .values(assignee_member_id=sa.bindparam("claimant")),
+            claimed,
+        )
 
 
-def called(name: str, people: Sequence[Member]) -> Member | None:
-    """The one of *people* who is called *name*, by the whole name or the first one."""
-    wanted = name.lower()
-    found = [person for person in people if person.name.lower() == wanted]
-    found = found or [person for person in people if person.name.lower().split()[:1] == [wanted]]
-    return found[0] if len(found) == 1 else None
+class Names:
+    """Members by their names; made once for all that is asked about them."""
+
+    def __init__(self, people: Sequence[Member]) -> None:
+        self._whole: dict[str, list[Member]] = {}
+        self._first: dict[str, list[Member]] = {}
+        for person in people:
+            name = person.name.lower()
+            self._whole.setdefault(name, []).append(person)
+            for first in name.split()[:1]:
+                self._first.setdefault(first, []).append(person)
+
+    def called(self, name: str) -> Member | None:
+        """The one who is called *name*, by the whole name or the first one."""
+        wanted = name.lower()
+        found = self._whole.get(wanted) or self._first.get(wanted, [])
+        return found[0] if len(found) == 1 else None
 
 
 async def _members_for(

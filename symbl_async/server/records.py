@@ -10,6 +10,9 @@ from attrs import field, frozen
 JobKind = Literal["text", "audio", "video"]
 JobStatus = Literal["scheduled", "in_progress", "completed", "failed"]
 
+MOST_PHRASES = 20_000
+"""Phrases of trackers, entities and vocabularies together that one job may have to look for."""
+
 UNFINISHED: tuple[JobStatus, ...] = ("scheduled", "in_progress")
 
 

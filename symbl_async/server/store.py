@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import anyio
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .._crash import crash_point
 from .database import Database
@@ -240,37 +242,33 @@ class Store:
 
         Args:
             job_id: The job.
-            plan: Makes the rows, given the members that the conversation has.
+            plan: Makes the rows, given the members that the conversation has; it runs in a thread, and once more where
+                they have changed meanwhile.
             media: Name of its recording, which has still to be put away.
 
         Returns:
             False when the job is not running any more, its conversation having been deleted: nothing was written.
         """
-        async with self._database.write() as connection:
-            row = (
-                await connection.execute(
-                    sa.select(jobs.c.conversation_id, conversations.c.settled)
-                    .join(conversations, conversations.c.id == jobs.c.conversation_id)
-                    .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
-                )
-            ).one_or_none()
+        async with self._database.read() as connection:
+            row = await _running(connection, job_id)
             if row is None:
                 return False
-            rows = plan(await members_of(connection, row.conversation_id))
+            people = await members_of(connection, row.conversation_id)
+        # Thousands of rows take a while, in which others want to read and write.
+        rows = await anyio.to_thread.run_sync(plan, people)
+        filled = await anyio.to_thread.run_sync(_filled, rows, row.conversation_id)
+        async with self._database.write() as connection:
+            row = await _running(connection, job_id)
+            if row is None:
+                return False
+            present = await members_of(connection, row.conversation_id)
+            if present != people:
+                # Somebody was renamed or merged meanwhile, which is rare.
+                rows = plan(present)
+                filled = _filled(rows, row.conversation_id)
             await connection.execute(topics.delete().where(topics.c.conversation_id == row.conversation_id))
-            for table, values in (
-                (members, rows.members),
-                (messages, rows.messages),
-                (insights, rows.insights),
-                (topics, rows.topics),
-                (mentions, rows.mentions),
-                (detections, rows.detections),
-                (summaries, rows.summary),
-            ):
-                if values:
-                    await connection.execute(
-                        table.insert(), [{**value, "conversation_id": row.conversation_id} for value in values]
-                    )
+            for table, values in filled:
+                await connection.execute(table.insert(), values)
             times: dict[str, Any] = {"ended_at": rows.ended_at, "settled": True}
             if not row.settled:
                 times["started_at"] = rows.started_at
@@ -301,6 +299,32 @@ class Store:
         crash_point("failure_written")
         self._outbox.ring(host)
         return ended
+
+
+async def _running(connection: AsyncConnection, job_id: str) -> sa.Row[str, bool] | None:
+    found = await connection.execute(
+        sa.select(jobs.c.conversation_id, conversations.c.settled)
+        .join(conversations, conversations.c.id == jobs.c.conversation_id)
+        .where(jobs.c.id == job_id, jobs.c.status == "in_progress")
+    )
+    return found.one_or_none()
+
+
+def _filled(rows: ResultRows, conversation_id: str) -> list[tuple[sa.Table, list[dict[str, Any]]]]:
+    """What each table gets, in an order that keeps references whole."""
+    return [
+        (table, [{**value, "conversation_id": conversation_id} for value in values])
+        for table, values in (
+            (members, rows.members),
+            (messages, rows.messages),
+            (insights, rows.insights),
+            (topics, rows.topics),
+            (mentions, rows.mentions),
+            (detections, rows.detections),
+            (summaries, rows.summary),
+        )
+        if values
+    ]
 
 
 def _base(row: sa.Row[Any]) -> int:

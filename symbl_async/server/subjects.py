@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import anyio
@@ -18,7 +19,7 @@ from .engines.language.themes import find_themes
 from .engines.language.topics import find_topics
 from .ids import derived_number, new_number
 from .lookups import has_unfinished, members_of
-from .records import MessageRecord, TopicRecord
+from .records import MOST_PHRASES, MessageRecord, TopicRecord
 from .schema import conversations, jobs, messages, topics
 
 _ENGLISH = "en"
@@ -73,12 +74,16 @@ class Subjects:
                 await connection.execute(topics.insert(), found)
 
     async def vocabulary(self, conversation_id: str) -> list[str]:
-        """The custom vocabulary of all submissions of a conversation."""
+        """The custom vocabulary of all submissions of a conversation, as much of it as one may have."""
         async with self._database.read() as connection:
             rows = await connection.execute(
-                sa.select(jobs.c.parameters).where(jobs.c.conversation_id == conversation_id).order_by(jobs.c.seq)
+                # Without what else a submission brought: its trackers may be large.
+                sa.select(jobs.c.parameters["customVocabulary"].label("terms"))
+                .where(jobs.c.conversation_id == conversation_id)
+                .order_by(jobs.c.seq)
             )
-            return list(dict.fromkeys(term for row in rows for term in row.parameters.get("customVocabulary", ())))
+            terms = dict.fromkeys(term for row in rows for term in row.terms or ())
+            return list(islice(terms, MOST_PHRASES))
 
     @staticmethod
     async def _is_english(connection: AsyncConnection, conversation_id: str) -> bool:
@@ -88,7 +93,7 @@ class Subjects:
 
 def favour(records: Sequence[TopicRecord], vocabulary: Sequence[str]) -> list[TopicRecord]:
     """Put the topics with words of *vocabulary* first: their scores move half the way to 1."""
-    index = PhraseIndex(vocabulary, inflected=True)
+    index = PhraseIndex(vocabulary, inflected=True, texts=[record.text for record in records])
     moved = [
         evolve(record, score=round((1 + record.score) / 2, 4)) if any(index.find(record.text)) else record
         for record in records

@@ -24,7 +24,7 @@ _PATCHED = {
     "/excludeVocabulary": "excluded",
 }
 _OPERATIONS = ("add", "replace", "remove")
-MOST_PHRASES = 10_000
+MOST_OF_A_TRACKER = 10_000
 """Phrases that a tracker may have; as many that are excluded, categories and languages."""
 _MOST_OPERATIONS = 1000
 
@@ -108,7 +108,7 @@ def _patch(record: TrackerRecord, changed: dict[str, Any], operation: Mapping[st
         changed[field] = [text for text in changed[field] if text not in gone]
     else:
         changed[field] += given
-        if len(changed[field]) > MOST_PHRASES:
+        if len(changed[field]) > MOST_OF_A_TRACKER:
             raise _too_many(f"{place}value")
 
 
@@ -137,13 +137,13 @@ def _fields(members: Mapping[str, Any], place: str) -> dict[str, Any]:
 def _strings(name: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise bad_request(f'"{name}" has to be a list of strings.')
-    if len(value) > MOST_PHRASES:
+    if len(value) > MOST_OF_A_TRACKER:
         raise _too_many(name)
     return tuple(value)
 
 
 def _too_many(name: str) -> Problem:
-    return bad_request(f'"{name}" makes more than {MOST_PHRASES} strings.')
+    return bad_request(f'"{name}" makes more than {MOST_OF_A_TRACKER} strings.')
 
 
 def _checked(record: TrackerRecord, place: str) -> TrackerRecord:

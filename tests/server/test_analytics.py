@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server_support import CONVERSATION_API, INES, TEO, ScriptedExecutor, example, result_of, running, settled
 
-from symbl_async.server.analytics import Span, Talker, Times, measure, render
+from symbl_async.server import analytics
+from symbl_async.server.analytics import MOST_OTHERS, Span, Talker, Times, measure, render
 from symbl_async.server.engines.base import Line
 
 # The numbers of the documented sample: silence, t(i), words by their rounded pace, and o(1,j).
@@ -125,3 +126,25 @@ async def test_nothing_said_is_all_silence(seconds: float) -> None:
         CONVERSATION_API.check("Analytics", found)
         assert [metric["percent"] for metric in found["metrics"]] == [100.0, 0.0, 0.0]
         assert found["members"] == []
+
+
+def test_only_those_who_speak_at_once_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many who speak one after another: no more pairs than there are overlaps."""
+    pushed: list[int] = []
+    monkeypatch.setattr(analytics, "frozenset", lambda pair: pushed.append(1) or frozenset(pair), raising=False)
+    talkers = [Talker(str(index), "", spans=[(10 * index, 10 * index + 11)]) for index in range(3000)]
+    times = measure(talkers, (0, 40_000))
+    assert (len(times.overlap), len(pushed)) == (2999, 2999)
+    assert set(times.overlap.values()) == {0.001}
+    members = render(talkers, times)["members"]
+    assert [other["id"] for other in members[5]["overlap"]["overlappingMembers"]] == ["4", "6"]
+
+
+def test_longest_overlaps_are_listed() -> None:
+    """Where more speak at once than can be listed; the duration is that of all."""
+    talkers = [Talker(str(index), "", spans=[(0, 1000 + index)]) for index in range(MOST_OTHERS + 50)]
+    members = render(talkers, measure(talkers, (0, 2000)))["members"]
+    listed = [int(other["id"]) for other in members[-1]["overlap"]["overlappingMembers"]]
+    assert listed == list(range(49, MOST_OTHERS + 49))
+    assert members[0]["overlap"]["overlapDuration"] == MOST_OTHERS + 49
+    assert [int(other["id"]) for other in members[0]["overlap"]["overlappingMembers"]] == list(range(1, 101))

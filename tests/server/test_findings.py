@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import aiohttp
@@ -9,6 +10,7 @@ from server_support import (
     CONVERSATION_API,
     INES,
     TEO,
+    WAV,
     Api,
     ScriptedExecutor,
     credentials,
@@ -34,7 +36,9 @@ from symbl_async.server.engines.base import (
     Topic,
     Word,
 )
+from symbl_async.server.routes import conversations
 from symbl_async.server.settings import ServerSettings
+from symbl_async.server.subjects import favour
 
 LINES = [
     Line("Good morning, Mateo, can you walk me through the warehouse rollout?", 0.0, 4.2, INES),
@@ -395,3 +399,44 @@ async def test_engine_finds_all_of_it_in_a_text() -> None:
         )
         analytics = await api.get(conversation_id, "/analytics")
         assert [member["talkTime"]["seconds"] for member in analytics["members"]] == [7.3, 7.5]
+
+
+async def test_vocabulary_is_read_without_the_rest_of_the_submission() -> None:
+    """That of all submissions in their order, each term once, and none where there was none."""
+    async with running(ScriptedExecutor(analysed)) as api:
+        conversation_id = await settled(api, '?customVocabulary=["scanner","x"]')
+        for query in ("", '?customVocabulary=["y","x"]'):
+            reply = await api.call("PUT", f"/v1/process/audio/{conversation_id}{query}", data=WAV)
+            await api.job(reply.body["jobId"])
+        found = await api.get(conversation_id, "/topics?customVocabulary=true")
+        assert [topic["text"] for topic in found["topics"]] == ["warehouse rollout", "scanner budget"]
+        assert found["topics"][1]["score"] == 0.8
+
+
+async def test_vocabulary_is_compared_off_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be large, and others should not have to wait."""
+    on_loop: list[bool] = []
+
+    def watched(records: Any, vocabulary: Any) -> Any:
+        on_loop.append(threading.current_thread() is threading.main_thread())
+        return favour(records, vocabulary)
+
+    monkeypatch.setattr(conversations, "favour", watched)
+    async with running(ScriptedExecutor(analysed)) as api:
+        await api.get(await settled(api, '?customVocabulary=["scanner"]'), "/topics?customVocabulary=true")
+    assert on_loop == [False]
+
+
+async def test_dates_at_the_ends_of_the_calendar_do_not_fail_a_job() -> None:
+    """Neither at its end nor at its beginning, with the real engine."""
+    async with Server(ServerSettings(min_free_bytes=0, workers=1)) as server, aiohttp.ClientSession() as session:
+        api = Api(server, session, ScriptedExecutor())
+        api.token = (await api.call("POST", "/oauth2/token:generate", json=credentials(server))).body["accessToken"]
+        for start, said in (("9000-12-05", "in 999 years"), ("0001-01-01", "before today, or before tomorrow")):
+            message = {
+                "payload": {"content": f"We will deliver it {said}."},
+                "duration": {"startTime": f"{start}T00:00:00Z", "endTime": f"{start}T00:00:00Z"},
+            }
+            accepted = await api.submit({"messages": [message], "detectEntities": True})
+            assert (await api.job(accepted["jobId"]))["status"] == "completed"
+            assert len((await api.get(accepted["conversationId"], "/action-items"))["actionItems"]) == 1

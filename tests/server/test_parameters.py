@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from server_support import example
 
+from symbl_async.server.engines.language.matching import LONGEST_PHRASE
+from symbl_async.server.messages import MOST_SPEAKERS
 from symbl_async.server.parameters import LANGUAGES, NOT_HONOURED_YET, TABLE, fallbacks, from_body, from_query
 from symbl_async.server.problems import Problem
 from symbl_async.server.query import read_query
+from symbl_async.server.records import MOST_PHRASES
 
 MESSAGES = [{"payload": {"content": "Hello"}}]
 URL = "https://media.example.com/a.wav"
@@ -372,3 +375,44 @@ def test_repeated_words_come_out_in_order(words: list[str]) -> None:
     values, unknown = read_query([("customVocabulary", word) for word in words], {"customVocabulary": "strings"})
     assert values == {"customVocabulary": words}
     assert not unknown
+
+
+def many(count: int, words: str = "") -> list[str]:
+    """Phrases that differ."""
+    return [f"p{number}{words}" for number in range(count)]
+
+
+def test_phrases_of_a_submission_have_an_end() -> None:
+    """Those of trackers, entities and vocabulary count together; one more than there may be is refused."""
+    half = MOST_PHRASES // 2
+    trackers = [{"name": "t", "vocabulary": many(half)}]
+    entities = [{"customType": "c", "text": text} for text in many(half - 1)]
+    taken = body("audio", trackers=trackers, entities=entities, customVocabulary=["x"])[0]
+    assert len(taken["trackers"][0]["vocabulary"]) + len(taken["entities"]) + 1 == MOST_PHRASES
+    message = refusal(body, "audio", trackers=trackers, entities=entities, customVocabulary=["x", "y"])
+    assert str(MOST_PHRASES) in message
+
+
+@pytest.mark.parametrize("name", ["trackers", "entities", "customVocabulary"])
+def test_words_of_a_phrase_have_an_end(name: str) -> None:
+    """Wherever the phrase stands; the refusal quotes how it begins."""
+    longest = " ".join(["word"] * LONGEST_PHRASE)
+    forms = {
+        "trackers": lambda text: [{"name": "t", "vocabulary": [text]}],
+        "entities": lambda text: [{"customType": "c", "text": text}],
+        "customVocabulary": lambda text: [text],
+    }
+    assert name in body("audio", **{name: forms[name](longest)})[0]
+    assert "word word" in refusal(body, "audio", **{name: forms[name](longest + " more")})
+
+
+def test_speakers_of_a_submission_have_an_end() -> None:
+    """They are told apart as members are: by id in any case, else by name."""
+
+    def said(speaker: dict[str, str]) -> dict[str, Any]:
+        return {"payload": {"content": "Hello"}, "from": speaker}
+
+    messages = [said({"name": f"N{number}"}) for number in range(MOST_SPEAKERS - 1)]
+    messages += [said({"name": "A", "userId": "a@example.com"}), said({"name": "B", "userId": "A@example.com"})]
+    assert len(body(messages=[*messages, *messages])[1]) == 2 * len(messages)
+    assert str(MOST_SPEAKERS) in refusal(body, messages=[*messages, said({"name": "One more"})])

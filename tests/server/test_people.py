@@ -9,7 +9,8 @@ from server_support import CONVERSATION_API, INES, TEO, Api, ScriptedExecutor, e
 
 from symbl_async.server.attribution import attribute
 from symbl_async.server.engines.base import Insight, Line, Mention, Result, Speaker, Task
-from symbl_async.server.records import SpeakerEvent
+from symbl_async.server.people import Names
+from symbl_async.server.records import Member, SpeakerEvent
 
 MATEO = (Mention("person", "Mateo", 0, "mateo"),)
 ONE, TWO = Speaker("Speaker 1"), Speaker("Speaker 2")
@@ -322,3 +323,48 @@ async def test_many_members_fall_silent_at_once() -> None:
         assert reply.status == 200
         members = (await api.get(conversation_id, "/members"))["members"]
         assert [member["name"] for member in members] == ["One"]
+
+
+def test_members_are_looked_up_by_name_without_going_through_them() -> None:
+    """By the whole name, else by the first one, where that is one member; their names are read once."""
+    read: list[str] = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def lower(self) -> str:
+            read.append(self)
+            return super().lower()
+
+    people = [Member(str(number), Name(f"N{number} P")) for number in range(500)]
+    people += [
+        Member("a", Name("Ann")),
+        Member("b", Name("Ann Lee")),
+        Member("c", Name("Bo Lee")),
+        Member("d", Name("Bo")),
+    ]
+    people += [
+        Member("e", Name("Cy One")),
+        Member("f", Name("Cy Two")),
+        Member("g", Name("Di")),
+        Member("h", Name("di")),
+        Member("i", Name("")),
+    ]
+    names = Names(people)
+    found = {
+        name: member and member.id
+        for name in ("n7", "N7 p", "ann", "Ann lee", "bo", "cy", "di", "", "zed")
+        for member in [names.called(name)]
+    }
+    assert found == {
+        "n7": "7",
+        "N7 p": "7",
+        "ann": "a",
+        "Ann lee": "b",
+        "bo": "d",
+        "cy": None,
+        "di": None,
+        "": "i",
+        "zed": None,
+    }
+    assert len(read) == len(people)

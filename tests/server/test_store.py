@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from functools import partial
@@ -28,7 +29,10 @@ from symbl_async.server.engines.base import (
     SummaryPart,
     Topic,
 )
+from symbl_async.server.findings import Findings
 from symbl_async.server.keys import Keys
+from symbl_async.server.lookups import members_of
+from symbl_async.server.people import People
 from symbl_async.server.records import ClaimedJob, JobTracker, Member, NewJob, Once, ResultRows
 from symbl_async.server.schema import apps
 from symbl_async.server.store import KeyReusedError, Store, UnknownConversationError
@@ -329,3 +333,64 @@ async def test_reads_of_one_transaction_see_one_state(tmp_path: Path) -> None:
             assert (await connection.execute(count)).scalar_one() == 0
         async with database.read() as connection:
             assert (await connection.execute(count)).scalar_one() == 1
+
+
+async def test_results_are_planned_outside_the_transaction(tmp_path: Path) -> None:
+    """In another thread, and again where the members have changed meanwhile."""
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        await Accounts(database, token_lifetime=60).open(ACCOUNT, "secret")
+        store, people = Store(database), People(database)
+        first = await store.add_job(text())
+        job = await claimed(store, first.conversation_id)
+        assert await store.complete(job.id, partial(everything, job))
+        (member,) = await people_of(database, first.conversation_id)
+        await store.add_job(text("more", first.conversation_id))
+        job = await claimed(store, first.conversation_id)
+        seen: list[tuple[str, bool]] = []
+
+        def plan(members: Sequence[Member]) -> ResultRows:
+            seen.append((members[0].name, threading.current_thread() is threading.main_thread()))
+            if len(seen) == 1:
+                # It can be written to while the rows are made.
+                anyio.from_thread.run(people.update, ACCOUNT, first.conversation_id, member.id, "Renamed", None)
+            return everything(job, members)
+
+        with anyio.fail_after(20):
+            assert await store.complete(job.id, plan)
+        assert seen == [(member.name, False), ("Renamed", True)]
+
+
+async def people_of(database: Database, conversation_id: str) -> list[Member]:
+    """The members of a conversation."""
+    async with database.read() as connection:
+        return await members_of(connection, conversation_id)
+
+
+async def test_text_that_is_found_in_often_is_held_once(tmp_path: Path) -> None:
+    """All places in a message or an insight share its text."""
+    async with Database.open(tmp_path / "server.sqlite") as database:
+        await Accounts(database, token_lifetime=60).open(ACCOUNT, "secret")
+        store = Store(database)
+        job = await claimed(store, (await store.add_job(text())).conversation_id)
+        result = result_of(
+            [Line("one two one", 0.0, 1.0)],
+            per_line=(LineAnalysis(Sentiment(0.0), mentions=tuple(Mention("number", "1", at, "1") for at in (0, 8))),),
+            insights=(Insight("question", "One or one?", 0, 0.9),),
+            matches=tuple(
+                Match(0, "one", at, line, insight) for at in (0, 7) for line, insight in ((0, None), (None, 0))
+            ),
+        )
+        tracking = evolve(job, trackers=(JobTracker("Ones", ("one",)),))
+        assert await store.complete(job.id, partial(plan_rows, tracking, result))
+        findings = Findings(database)
+        (entity,) = await findings.entities(job.conversation_id)
+        (detection,) = await findings.detections(job.conversation_id)
+        (phrase,) = detection.phrases
+        for places, said in (
+            (entity.places, "one two one"),
+            (phrase.messages, "one two one"),
+            (phrase.insights, "One or one?"),
+        ):
+            assert [place.text for place in places] == [said, said]
+            assert places[0].text is places[1].text
+        assert [place.kind for place in phrase.insights] == ["question", "question"]

@@ -9,6 +9,7 @@ import pytest
 from server_support import ASYNC_API, TEXT, WAV, Api, ScriptedExecutor, example, running
 
 from symbl_async.server import ServerSettings
+from symbl_async.server.messages import MOST_SPEAKERS
 
 PATHS = {
     "text": "/v1/process/text",
@@ -428,3 +429,20 @@ async def test_unknown_expectation_is_417() -> None:
         )
         assert answer.startswith(b"HTTP/1.1 417 ")
         assert b'{"message":' in answer
+
+
+async def test_speakers_of_a_conversation_have_an_end_across_appends() -> None:
+    """What is appended may come from those who are there, but not from more than there may be."""
+
+    def said(*names: str) -> dict[str, Any]:
+        return {"messages": [{"payload": {"content": "Hello"}, "from": {"name": name}} for name in names]}
+
+    everybody = [f"N{number}" for number in range(MOST_SPEAKERS)]
+    async with running() as api:
+        accepted = await api.submit(said(*everybody))
+        await api.job(accepted["jobId"])
+        path = f"/v1/process/text/{accepted['conversationId']}"
+        reply = await api.call("PUT", path, json=said("N7", "One more"))
+        assert (reply.status, str(MOST_SPEAKERS) in reply.body["message"]) == (400, True)
+        await api.job((await api.submit(said("N7", "N8"), path))["jobId"])
+        assert len((await api.get(accepted["conversationId"], "/members"))["members"]) == MOST_SPEAKERS

@@ -21,9 +21,18 @@ from server_support import (
 )
 
 from symbl_async.server import trackers
-from symbl_async.server.engines.base import Insight, Line, Match, Result, Task
+from symbl_async.server.engines.base import (
+    Insight,
+    Line,
+    LineAnalysis,
+    Match,
+    Mention,
+    Result,
+    Sentiment,
+    Task,
+)
 from symbl_async.server.problems import Problem
-from symbl_async.server.records import TrackerRecord
+from symbl_async.server.records import MOST_PHRASES, TrackerRecord
 from symbl_async.server.tracker_forms import patched
 
 CREATE = example("conversation/manage-tracker-create.request")
@@ -436,3 +445,46 @@ async def test_submission_names_so_many_trackers_at_most() -> None:
         for count, word in ((500, "no saved tracker"), (501, "500 trackers"), (40_000, "500 trackers")):
             named = [{"id": str(number)} for number in range(count)]
             refused(await api.call("POST", "/v1/process/text", json={**TEXT, "trackers": named}), 400, word)
+
+
+async def test_saved_trackers_have_to_fit_into_a_job() -> None:
+    """Named ones that do not are refused; of all of the account those that do are looked for, in order of creation."""
+    large = [f"w{number}" for number in range(MOST_PHRASES // 2 + 1)]
+    messages = [{"payload": {"content": "x"}}]
+    async with running(ScriptedExecutor(lambda task: result_of([Line("x", 0.0, 1.0)]))) as api:
+        first, second = await saved(api, vocabulary=large), await saved(api, name="Second", vocabulary=large)
+        await saved(api, name="Third", vocabulary=["x"])
+        named = [{"id": first["id"]}, {"id": second["id"]}]
+        reply = await api.call("POST", "/v1/process/text", json={"messages": messages, "trackers": named})
+        refused(reply, 400, str(MOST_PHRASES))
+        await api.job((await api.submit({"messages": messages, "enableAllTrackers": True}))["jobId"])
+        (task,) = api.executor.tasks
+        assert [len(tracker.vocabulary) for tracker in task.language.trackers] == [len(large), 1]
+        await api.job(
+            (await api.submit({"messages": messages, "trackers": named[1:], "enableAllTrackers": True}))["jobId"]
+        )
+        assert [len(tracker.vocabulary) for tracker in api.executor.tasks[1].language.trackers] == [len(large), 1]
+
+
+async def test_text_that_is_found_in_often_is_answered() -> None:
+    """However many matches and entities a message has: with its text for each, as ever."""
+    line = Line("refund " * 700, 0.0, 1.0, INES)
+    mentions = tuple(Mention("custom", "refund", 7 * place, "refund", custom_type="c") for place in range(700))
+
+    def often(task: Task) -> Result:
+        matches = tuple(Match(0, "refund", 7 * place, line=0) for place in range(700))
+        insights = (Insight("follow_up", line.text, 0, 0.9),)
+        matches += tuple(Match(0, "refund", 7 * place, insight=0) for place in range(700))
+        about = (LineAnalysis(Sentiment(0.0), (), mentions),)
+        return result_of([line], matches=matches, insights=insights, per_line=about)
+
+    body = {"messages": [{"payload": {"content": "x"}}], "trackers": [{"name": "t", "vocabulary": ["refund"]}]}
+    async with running(ScriptedExecutor(often)) as api:
+        accepted = await api.submit(body)
+        await api.job(accepted["jobId"])
+        (found,) = await api.get(accepted["conversationId"], "/trackers-detected")
+        (match,) = found["matches"]
+        assert [ref["offset"] for ref in match["messageRefs"]] == list(range(0, 4900, 7))
+        assert {ref["text"] for ref in (*match["messageRefs"], *match["insightRefs"])} == {line.text}
+        (entity,) = (await api.get(accepted["conversationId"], "/entities"))["entities"]
+        assert len(entity["messageRefs"]) == 700

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio
 from aiohttp import web
 
+from ..answers import json_response
 from ..bodies import read_json
 from ..problems import Problem, bad_request
 from ..records import ConversationRecord
@@ -29,6 +31,15 @@ async def find_conversation(request: web.Request) -> ConversationRecord:
     if found is None:
         raise unknown_conversation()
     return found
+
+
+async def answered(render: Callable[[], object], size: int) -> web.Response:
+    """What *render* makes, as JSON; in a thread where it works through *size* messages, places or the like."""
+
+    def answer() -> web.Response:
+        return json_response(render())
+
+    return await anyio.to_thread.run_sync(answer) if size > MANY_MESSAGES else answer()
 
 
 def unknown_conversation() -> Problem:

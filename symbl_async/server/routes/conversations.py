@@ -23,6 +23,7 @@ from ..transcript import as_markdown, as_srt
 from .common import (
     CONVERSATION,
     MANY_MESSAGES,
+    answered,
     find_conversation,
     flag,
     read_boolean,
@@ -140,15 +141,19 @@ async def create_transcript(request: web.Request) -> web.Response:
     mark_all = read_boolean(phrases, "highlightAllKeyPhrases")
     mark_insights = read_boolean(phrases, "highlightOnlyInsightKeyPhrases")
     records = await services.conversations.messages(conversation.id)
-    if content_type == "text/srt":
-        payload = as_srt(records, speakers=speakers)
-    else:
-        highlights = [(record.id, record.phrases) for record in records] if mark_all else []
-        if mark_all or mark_insights:
-            found = await services.conversations.insights(conversation.id, _INSIGHT_KINDS)
-            highlights += [(record.message_id, record.phrases) for record in found]
-        payload = as_markdown(records, paragraphs=paragraphs, speakers=speakers, highlights=highlights)
-    return json_response({"transcript": {"payload": payload, "contentType": content_type}})
+    highlights = [(record.id, record.phrases) for record in records] if mark_all else []
+    if content_type == "text/markdown" and (mark_all or mark_insights):
+        found = await services.conversations.insights(conversation.id, _INSIGHT_KINDS)
+        highlights += [(record.message_id, record.phrases) for record in found]
+
+    def render() -> object:
+        if content_type == "text/srt":
+            payload = as_srt(records, speakers=speakers)
+        else:
+            payload = as_markdown(records, paragraphs=paragraphs, speakers=speakers, highlights=highlights)
+        return {"transcript": {"payload": payload, "contentType": content_type}}
+
+    return await answered(render, len(records))
 
 
 async def get_topics(request: web.Request) -> web.Response:
@@ -161,7 +166,8 @@ async def get_topics(request: web.Request) -> web.Response:
         await services.subjects.refresh(conversation.id)
     found = await services.conversations.topics(conversation.id)
     if favoured:
-        found = favour(found, await services.subjects.vocabulary(conversation.id))
+        vocabulary = await services.subjects.vocabulary(conversation.id)
+        found = await anyio.to_thread.run_sync(favour, found, vocabulary)
     return json_response({"topics": [resources.topic(record, mood=mood, parents=parents) for record in found]})
 
 
@@ -169,7 +175,7 @@ def _insights(wrapper: str, *kinds: str) -> _Handler:
     async def get_insights(request: web.Request) -> web.Response:
         conversation = await find_conversation(request)
         found = await request.app[SERVICES].conversations.insights(conversation.id, kinds)
-        return json_response({wrapper: [resources.insight(record) for record in found]})
+        return await answered(lambda: {wrapper: [resources.insight(record) for record in found]}, len(found))
 
     return get_insights
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 from aiohttp import web
 
@@ -12,7 +14,7 @@ from ..problems import Problem
 from ..services import SERVICES
 from ..subjects import themes
 from ..summaries import NotReadyError, Wanted
-from .common import CONVERSATION, MANY_MESSAGES, choice, find_conversation
+from .common import CONVERSATION, answered, choice, find_conversation
 
 
 def add_routes(app: web.Application) -> None:
@@ -36,9 +38,7 @@ async def get_analytics(request: web.Request) -> web.Response:
     """Talk time, silence, overlap and pace, from the messages as they are attributed now."""
     conversation = await find_conversation(request)
     messages = await request.app[SERVICES].conversations.messages(conversation.id)
-    if len(messages) > MANY_MESSAGES:
-        return json_response(await anyio.to_thread.run_sync(analytics.analyse, conversation, messages))
-    return json_response(analytics.analyse(conversation, messages))
+    return await answered(partial(analytics.analyse, conversation, messages), len(messages) + len(conversation.members))
 
 
 async def get_entities(request: web.Request) -> web.Response:
@@ -46,16 +46,21 @@ async def get_entities(request: web.Request) -> web.Response:
     conversation = await find_conversation(request)
     services = request.app[SERVICES]
     records = await services.findings.entities(conversation.id)
-    if services.settings.managed_entities:
-        return json_response({"entities": found.managed_entities(conversation.id, records)})
-    return json_response({"entities": [found.entity(record) for record in records]})
+
+    def render() -> object:
+        if services.settings.managed_entities:
+            return {"entities": found.managed_entities(conversation.id, records)}
+        return {"entities": [found.entity(record) for record in records]}
+
+    return await answered(render, sum(len(record.places) for record in records))
 
 
 async def get_detected_trackers(request: web.Request) -> web.Response:
     """The trackers that were found: an array without a wrapper."""
     conversation = await find_conversation(request)
     records = await request.app[SERVICES].findings.detections(conversation.id)
-    return json_response([found.detection(record) for record in records])
+    places = sum(len(phrase.messages) + len(phrase.insights) for record in records for phrase in record.phrases)
+    return await answered(lambda: [found.detection(record) for record in records], places)
 
 
 async def get_summary(request: web.Request) -> web.Response:
@@ -92,6 +97,10 @@ async def get_comprehensive_action_items(request: web.Request) -> web.Response:
     said = await services.conversations.messages(conversation.id)
     items = await services.conversations.insights(conversation.id, ("action_item",))
     places = {message.id: index for index, message in enumerate(said)}
-    # What an append added between the two reads is told next time.
-    told = [found.comprehensive(item, said, places) for item in items if item.message_id in places]
-    return json_response({"actionItems": told})
+
+    def render() -> object:
+        # What an append added between the two reads is told next time.
+        told = [found.comprehensive(item, said, places) for item in items if item.message_id in places]
+        return {"actionItems": told}
+
+    return await answered(render, len(said))

@@ -29,7 +29,8 @@ from ..bodies import (
 from ..idempotency import HEADER, Keyed, key_reused, read_key
 from ..limits import JobLimitError, Reservation
 from ..media import check_content_type, check_signature
-from ..parameters import fallbacks, from_body, from_query
+from ..messages import check_speakers
+from ..parameters import check_phrases, fallbacks, from_body, from_query
 from ..problems import Problem, bad_request
 from ..records import Accepted, JobKind, NewJob, Remembered
 from ..services import JOB_ID, SERVICES, Services, authenticate
@@ -40,8 +41,8 @@ from ..trackers import UnknownTrackerError
 # "url" is a path of its own beside the ids; without this a PUT to it would look for a conversation of that name.
 _CONVERSATION = "{conversation_id:(?!url$)[^{}/]+}"
 
-# Checking more messages than this takes long enough to be felt by everybody else.
-_MANY_MESSAGES = 1000
+# Checking the messages and phrases of more than this takes long enough to be felt by everybody else.
+_LARGE_BYTES = 128 * 1024
 # Seconds; a hint only, because when a job ends cannot be known.
 _RETRY_AFTER = "1"
 
@@ -123,9 +124,12 @@ async def _submit_json(request: web.Request, account: str, kind: JobKind, keyed:
         )
         body = await decode_body(raw)
         read = partial(from_body, kind, body, query, strict=settings.strict)
-        many = isinstance(body.get("messages"), list) and len(body["messages"]) > _MANY_MESSAGES
-        parameters, messages, url = await anyio.to_thread.run_sync(read) if many else read()
+        large = len(raw) > _LARGE_BYTES
+        parameters, messages, url = await anyio.to_thread.run_sync(read) if large else read()
         parameters = await _with_trackers(services, account, parameters)
+        if append_to is not None and messages is not None:
+            conversation = await services.conversations.get(account, append_to)
+            check_speakers(messages, () if conversation is None else conversation.members)
         job = NewJob(
             account=account,
             kind=kind,
@@ -200,12 +204,14 @@ async def _find_conversation(request: web.Request, services: Services, account: 
 async def _with_trackers(services: Services, account: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters with the phrases of the saved trackers that they name (A23)."""
     try:
-        return await services.trackers.resolve(account, parameters)
+        resolved = await services.trackers.resolve(account, parameters)
     except UnknownTrackerError as exc:
         raise bad_request(
             f'"trackers": this account has no saved tracker with the id "{exc.args[0][:80]}"; save one, or '
             "send name and vocabulary."
         ) from None
+    check_phrases(resolved)
+    return resolved
 
 
 def _unknown_conversation() -> Problem:

@@ -16,13 +16,18 @@ Conventions, all in the local time of the reference:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from calendar import monthrange
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Final, Literal
+from functools import wraps
+from typing import Final, Literal, ParamSpec, TypeVar
 
 from attrs import frozen
 
 from .lexicon import MONTHS, WEEKDAYS
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _NUMBER_WORDS: Final = {
     word: value
@@ -178,6 +183,20 @@ class _Day:
     day_end: bool = False
 
 
+def _on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
+    """Let *read* say ``None`` for what no calendar has: conversations may be at either end of it."""
+
+    @wraps(read)
+    def tried(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return read(*args, **kwargs)
+        except (ValueError, OverflowError):
+            return None
+
+    return tried
+
+
+@_on_calendar
 def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str | None:
     """Return when the task of a sentence is due, as ISO 8601 local date and time, or ``None``.
 
@@ -248,14 +267,19 @@ def find_moments(text: str, reference: datetime, *, day_first: bool = False) -> 
         if (moment := _named_day(lowered, match, now, day_first=day_first)) is not None
     ]
     days += [
-        Moment("date", match.start(), match.end(), (now.date() - timedelta(days=1)).isoformat())
-        for match in _YESTERDAY.finditer(lowered)
+        moment for match in _YESTERDAY.finditer(lowered) if (moment := _named_yesterday(match, now.date())) is not None
     ]
     times = [moment for match in _TIME.finditer(lowered) if (moment := _named_time(lowered, match)) is not None]
     free = [time for time in times if not any(time.start < day.end and day.start < time.end for day in days)]
     return _joined(lowered, sorted([*days, *free], key=lambda moment: moment.start))
 
 
+@_on_calendar
+def _named_yesterday(match: re.Match[str], today: date) -> Moment | None:
+    return Moment("date", match.start(), match.end(), (today - timedelta(days=1)).isoformat())
+
+
+@_on_calendar
 def _named_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> Moment | None:
     before, after = text[: match.start()], text[match.end() :]
     start, today = match.start(), now.date()
@@ -338,6 +362,7 @@ def parse_reference(instant: str | None) -> datetime | None:
         return None
 
 
+@_on_calendar
 def _read_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> _Day | None:
     before, after = text[: match.start()], text[match.end() :]
     deadline = bool(_DEADLINE.search(before))
@@ -563,4 +588,4 @@ def _month_number(name: str) -> int:
 
 
 def _last_day(year: int, month: int) -> date:
-    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+    return date(year, month, monthrange(year, month)[1])

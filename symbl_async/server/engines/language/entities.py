@@ -11,6 +11,7 @@ from bisect import bisect
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import Final
 
 from attrs import evolve, frozen
@@ -19,7 +20,7 @@ from ..base import CustomEntity, Mention
 from .amounts import find_amounts
 from .dates import find_moments
 from .lexicon import FIRST_NAMES, MONTHS, WEEKDAYS, words
-from .matching import PhraseIndex
+from .matching import MOST_MATCHES, PATIENCE, PhraseIndex
 from .places import ORGANIZATIONS, PLACES
 
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w+-][\w.+-]{0,63}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
@@ -90,7 +91,13 @@ class EntityFinder:
         self._firsts = frozenset(name.split()[0].lower() for name in named if name.split())
         self._people = PhraseIndex(named, inflected=False)
         self._custom = list(custom)
-        self._custom_index = PhraseIndex([entity.text for entity in custom], inflected=False)
+        kinds = {kind: number for number, kind in enumerate(dict.fromkeys(entity.type for entity in custom))}
+        self._custom_index = PhraseIndex(
+            [entity.text for entity in custom],
+            inflected=False,
+            owners=[kinds[entity.type] for entity in custom],
+            patience=PATIENCE,
+        )
 
     def find(self, text: str) -> tuple[Mention, ...]:
         """Return what *text* names, in its order."""
@@ -117,7 +124,7 @@ class EntityFinder:
         return tuple(sorted(mentions, key=lambda mention: (mention.offset, mention.type == "custom")))
 
     def _own_kinds(self, text: str) -> Iterator[Mention]:
-        for found in self._custom_index.find(text):
+        for found in islice(self._custom_index.find(text), MOST_MATCHES):
             entity = self._custom[found.phrase]
             spoken = text[found.start : found.end]
             yield Mention("custom", spoken, found.start, entity.value or entity.text, custom_type=entity.type)

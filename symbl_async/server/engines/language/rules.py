@@ -12,6 +12,7 @@ from .actions import Task, find_assignee, find_task
 from .dates import find_due, parse_reference
 from .entities import EntityFinder
 from .lexicon import FILLERS
+from .matching import MOST_MATCHES
 from .phrases import read_phrase
 from .questions import question_score
 from .sentences import split_sentences
@@ -74,6 +75,7 @@ class RuleLanguage:
         )
         reader = _Reader(people, known, reference, day_first, entities)
         per_line: list[LineAnalysis] = []
+        room = MOST_MATCHES if options.detect_entities else 0
         insights: list[Insight] = []
         for index, line in enumerate(lines):
             text = line.text[:_LONGEST_READ]
@@ -81,7 +83,8 @@ class RuleLanguage:
             insights.extend(found)
             phrases = [phrase for insight in found for phrase in insight.phrases] if options.detect_phrases else []
             mood = read_sentiment(text) if english else NEUTRAL
-            mentions = entities.find(line.text) if options.detect_entities else ()
+            mentions = entities.find(line.text)[:room] if room else ()
+            room -= len(mentions)
             per_line.append(LineAnalysis(mood, tuple(phrases), mentions))
         texts = [line.text for line in lines]
         return Analysis(
@@ -109,6 +112,7 @@ class _Reader:
         self._reference = reference
         self._day_first = day_first
         self._entities = entities
+        self._room = MOST_MATCHES
 
     def read(self, line: Line, index: int) -> Iterator[Insight]:
         """Yield the insights of a line; one that holds several sentences may have several."""
@@ -126,6 +130,8 @@ class _Reader:
         if self._reference is not None:
             due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first)
         text = clean(sentence)
+        mentions = self._entities.find(text)[: self._room] if self._room else ()
+        self._room -= len(mentions)
         return Insight(
             kind=task.kind,
             text=text,
@@ -135,7 +141,7 @@ class _Reader:
             assignee=find_assignee(task, line.speaker, self._people),
             due=due,
             phrases=(read_phrase(sentence, tokens, task.verb),),
-            mentions=self._entities.find(text),
+            mentions=mentions,
         )
 
 

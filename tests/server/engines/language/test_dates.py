@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symbl_async.server.engines.language.dates import find_due, parse_reference
+from symbl_async.server.engines.language.dates import find_due, find_moments, parse_reference
 
 WEDNESDAY = datetime.fromisoformat("2026-11-25T10:30:00")
 
@@ -150,3 +150,58 @@ def test_any_mix_of_time_words_is_survived(text: str, reference: datetime) -> No
     due = find_due(text, reference)
 
     assert due is None or datetime.fromisoformat(due).tzinfo is None
+
+
+PHRASES = [
+    "in 999 years",
+    "in 999 months",
+    "in 999 quarters",
+    "in 999 weeks",
+    "in 999 business days",
+    "in 999 hours",
+    "before today",
+    "before the weekend",
+    "before Monday",
+    "tomorrow",
+    "yesterday",
+    "last Friday",
+    "the day after tomorrow",
+    "next week",
+    "next month",
+    "next quarter",
+    "next year",
+    "this quarter",
+    "the end of next year",
+    "the end of the month",
+    "the 31st",
+    "in December",
+    "the weekend",
+    "on 2/29",
+    "by February 29",
+    "by 5/12",
+    "on 0000-00-00",
+    "at 9 am",
+]
+
+
+@pytest.mark.parametrize("text", PHRASES)
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00", "0001-01-03T12:00:00", "9000-12-05T00:00:00", "9999-12-31T23:59:59"]
+)
+def test_what_no_calendar_has_is_no_date(start: str, text: str) -> None:
+    """At either end of the calendar too, where a phrase leads beyond it; there is a date or none, never an error."""
+    reference = datetime.fromisoformat(start)
+    due = find_due(f"We will deliver it {text}.", reference)
+    assert due is None or len(due) == len(start)
+    for moment in find_moments(f"We will deliver it {text}.", reference):
+        assert moment.first
+
+
+def test_dates_at_the_ends_of_the_calendar_are_read() -> None:
+    """Whatever is still on it; one phrase beyond it does not hide another."""
+    last = datetime.fromisoformat("9999-12-30T10:00:00")
+    assert find_due("Send it by the end of the year.", last) == "9999-12-31T17:00:00"
+    assert find_due("Send it by the end of the month.", last) == "9999-12-31T17:00:00"
+    assert find_due("Send it tomorrow, or in 999 years.", last) == "9999-12-31T17:00:00"
+    first = datetime.fromisoformat("0001-01-01T00:00:00")
+    assert [moment.first for moment in find_moments("yesterday and tomorrow", first)] == ["0001-01-02"]

@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symbl_async.server.engines.base import Analysis, Insight, LanguageEngine, LanguageOptions, Line, Speaker
+from symbl_async.server.engines.base import (
+    Analysis,
+    CustomEntity,
+    Insight,
+    LanguageEngine,
+    LanguageOptions,
+    Line,
+    Speaker,
+)
 from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.language.matching import MOST_MATCHES
 from symbl_async.server.engines.language.rules import clean
 
 NOOR = Speaker("Noor Haddad", "noor@example.com")
@@ -273,3 +282,14 @@ def test_importing_the_engine_loads_no_library() -> None:
     )
 
     subprocess.run([sys.executable, "-c", check], check=True)  # noqa: S603
+
+
+def test_entities_of_a_job_have_an_end() -> None:
+    """The first ones are kept, in the order of the lines; what insights name is another kind and has its own."""
+    kinds = tuple(CustomEntity(f"kind {number}", "label") for number in range(30))
+    said = [(NOOR, "I will label " + "label " * 300)] * 2
+    analysis = _analyse(*said, detect_entities=True, entities=kinds)
+    kept = [mention for about in analysis.per_line for mention in about.mentions]
+    assert len(kept) == MOST_MATCHES
+    assert [mention.custom_type for mention in kept[30:32]] == ["kind 0", "kind 1"]
+    assert sum(len(insight.mentions) for insight in analysis.insights) == MOST_MATCHES

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import time
+from itertools import product
 
 import pytest
 
 from symbl_async.server.engines.base import Match, Tracker
 from symbl_async.server.engines.language.inflections import stem
+from symbl_async.server.engines.language.matching import LONGEST_PHRASE, MOST_MATCHES, PhraseIndex, is_long
 from symbl_async.server.engines.language.trackers import find_matches
 
 
@@ -102,3 +104,77 @@ def test_forms_of_a_word_share_a_stem(form: str, base: str) -> None:
 def test_other_words_do_not(one: str, other: str) -> None:
     """However alike they look."""
     assert stem(one) != stem(other)
+
+
+def test_phrases_that_differ_by_capitals_are_one() -> None:
+    """A place counts once for a tracker, under the first of its spellings, however many the vocabulary has."""
+    spellings = tuple("".join(letters) for letters in product(*(letter + letter.upper() for letter in "abcdefghij")))
+    found = find_matches(
+        ["abcdefghij ABCDEFGHIJ"], [], [Tracker(spellings), Tracker(("x", "ABCdefghij"))], inflected=True
+    )
+    assert [(match.tracker, match.phrase, match.offset) for match in found] == [
+        (0, "abcdefghij", 0),
+        (1, "ABCdefghij", 0),
+        (0, "abcdefghij", 11),
+        (1, "ABCdefghij", 11),
+    ]
+
+
+def test_phrase_that_is_there_literally_stands_for_its_other_forms() -> None:
+    """Whatever comes first in the vocabulary; where none is literal the first one is named."""
+    tracker = Tracker(("sends the paper", "send the paper", "sent the papers"))
+    found = find_matches(["send the paper", "sending the papers"], [], [tracker], inflected=True)
+    assert [(match.phrase, match.offset) for match in found] == [("send the paper", 0), ("sends the paper", -1)]
+
+
+def test_marks_inside_a_phrase_may_be_left_out_by_the_text() -> None:
+    """Recognisers do not hear commas; where the text has marks they have to be those of the phrase."""
+    tracker = Tracker(("yes please", "no, thanks"))
+    found = find_matches(["yes, please", "no thanks", "no, thanks", "no; thanks"], [], [tracker], inflected=True)
+    assert [(match.phrase, match.line) for match in found] == [("no, thanks", 1), ("no, thanks", 2)]
+
+
+def test_matches_of_a_job_have_an_end() -> None:
+    """The first ones are kept, in the order of the texts."""
+    trackers = [Tracker(("a",)) for _ in range(10)]
+    found = find_matches(["a " * 2000] * 2, ["a"], trackers, inflected=True)
+    assert len(found) == MOST_MATCHES
+    assert [(match.tracker, match.offset) for match in found[9:11]] == [(9, 0), (0, 2)]
+    assert {match.line for match in found} == {0}
+
+
+def test_comparisons_that_come_to_nothing_have_an_end() -> None:
+    """Also where nothing is found that could be counted: marks between the words, excluded phrases, other forms."""
+    owners = 1000
+    index = PhraseIndex(["a b"] * owners, inflected=True, owners=range(owners), patience=5 * owners)
+    assert list(index.find("a; b " * 5)) == []
+    assert list(index.find("a b")) == []
+    fresh = PhraseIndex(["a b"] * owners, inflected=True, owners=range(owners), patience=5 * owners)
+    assert len(list(fresh.find("a b " * 100))) == 5 * owners
+
+
+def test_very_long_phrases_are_not_looked_for() -> None:
+    """As many words as a phrase may have are found, one more is not."""
+    longest = " ".join(["a"] * LONGEST_PHRASE)
+    assert offsets(longest, longest) == [0]
+    assert offsets(longest + " a", longest + " a") == []
+    assert (is_long(longest), is_long(longest + " a"), is_long("a" * 1000)) == (False, True, False)
+    nested = Tracker(tuple("a " * count + "a" for count in range(400)))
+    assert len(find_matches(["a " * 50], [], [nested], inflected=True)) == sum(
+        min(LONGEST_PHRASE, 50 - place) for place in range(50)
+    )
+
+
+def test_phrases_that_cannot_occur_are_not_indexed() -> None:
+    """Only those whose first word is in the texts, in any of its forms, take memory and time."""
+    phrases = [f"w{number} x" for number in range(5000)]
+    index = PhraseIndex([*phrases, "greet them", "Hello you"], inflected=True, texts=["hello you", "greeting them"])
+    assert len(index) == 2
+    assert [found.phrase for text in ("hello you", "greeting them") for found in index.find(text)] == [5001, 5000]
+
+
+def test_many_excluded_phrases_are_looked_up() -> None:
+    """Nested and repeated ones hide what is inside any of them."""
+    tracker = Tracker(("b",), ("a b", "a b c", "b c d e"))
+    found = find_matches(["a b " * 500 + "b b c d e b"], [], [tracker], inflected=True)
+    assert [match.offset for match in found] == [2000, 2010]
