@@ -449,21 +449,19 @@ async def test_submission_names_so_many_trackers_at_most() -> None:
 
 async def test_saved_trackers_have_to_fit_into_a_job() -> None:
     """Named ones that do not are refused; of all of the account those that do are looked for, in order of creation."""
-    large = [f"w{number}" for number in range(MOST_PHRASES // 2 + 1)]
+    large = [f"w{number}" for number in range(MOST_PHRASES // 2 - 1)]
     messages = [{"payload": {"content": "x"}}]
     async with running(ScriptedExecutor(lambda task: result_of([Line("x", 0.0, 1.0)]))) as api:
-        first, second = await saved(api, vocabulary=large), await saved(api, name="Second", vocabulary=large)
-        await saved(api, name="Third", vocabulary=["x"])
-        named = [{"id": first["id"]}, {"id": second["id"]}]
+        named = [{"id": (await saved(api, name=name, vocabulary=large))["id"]} for name in ("A", "B", "C")]
+        await saved(api, name="D", vocabulary=["x"])
         reply = await api.call("POST", "/v1/process/text", json={"messages": messages, "trackers": named})
         refused(reply, 400, str(MOST_PHRASES))
-        await api.job((await api.submit({"messages": messages, "enableAllTrackers": True}))["jobId"])
-        (task,) = api.executor.tasks
-        assert [len(tracker.vocabulary) for tracker in task.language.trackers] == [len(large), 1]
-        await api.job(
-            (await api.submit({"messages": messages, "trackers": named[1:], "enableAllTrackers": True}))["jobId"]
-        )
-        assert [len(tracker.vocabulary) for tracker in api.executor.tasks[1].language.trackers] == [len(large), 1]
+        for some in ([], named[1:]):
+            await api.job(
+                (await api.submit({"messages": messages, "trackers": some, "enableAllTrackers": True}))["jobId"]
+            )
+            task = api.executor.tasks[-1]
+            assert [len(tracker.vocabulary) for tracker in task.language.trackers] == [len(large), len(large), 1]
 
 
 async def test_text_that_is_found_in_often_is_answered() -> None:
