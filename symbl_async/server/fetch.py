@@ -11,7 +11,7 @@ import anyio
 from yarl import URL
 
 from .engines.base import EngineError
-from .guard import AddressGuard, GuardedSockets
+from .guard import AddressGuard, GuardedSockets, guarded_session
 from .spool import EmptyError, Spool, Spooled, SpoolFullError, TooLargeError
 
 _CONNECT_TIMEOUT = 10.0
@@ -59,16 +59,8 @@ class Fetcher:
         """
         host = urlsplit(url).hostname or ""
         sockets = GuardedSockets(self._guard, host)
-        connector = aiohttp.TCPConnector(socket_factory=sockets, force_close=True, use_dns_cache=False)
         try:
-            async with aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                trust_env=False,
-                auto_decompress=False,
-                headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "symbl_async"},
-            ) as session:
+            async with guarded_session(sockets, timeout=self._timeout, headers={"Accept": "*/*"}) as session:
                 return await self._get(session, url)
         except aiohttp.ClientConnectorError:
             if sockets.refused:

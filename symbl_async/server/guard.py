@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import aiohttp
 
 from .settings import Network, as_network
 
@@ -87,6 +89,23 @@ class GuardedSockets:
             self.refused = True
             raise AddressRefusedError(f"{address[0]} port {address[1]} may not be reached")
         return socket.socket(family, kind, protocol)
+
+
+def guarded_session(
+    sockets: GuardedSockets, *, timeout: aiohttp.ClientTimeout, headers: Mapping[str, str]
+) -> aiohttp.ClientSession:
+    """Return the session in which the server goes to one address that a caller named.
+
+    Nothing outlives it: no cookie, connection or name lookup. Proxies and credentials of the environment are not used.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(socket_factory=sockets, force_close=True, use_dns_cache=False),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=timeout,
+        trust_env=False,
+        auto_decompress=False,
+        headers={"Accept-Encoding": "identity", "User-Agent": "symbl_async", **headers},
+    )
 
 
 def _inner(address: Address) -> Address | None:

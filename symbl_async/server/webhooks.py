@@ -19,7 +19,7 @@ from attrs import define, field
 from yarl import URL
 
 from .._crash import crash_point
-from .guard import AddressGuard, GuardedSockets
+from .guard import AddressGuard, GuardedSockets, guarded_session
 from .outbox import Hook, Outbox
 
 logger = logging.getLogger("symbl_async.server")
@@ -179,20 +179,9 @@ class Webhooks:
         host = urlsplit(hook.url).hostname or ""
         body = json.dumps({"id": hook.job_id, "jobId": hook.job_id, "status": hook.status}).encode()
         sockets = GuardedSockets(self._guard, host)
-        connector = aiohttp.TCPConnector(socket_factory=sockets, force_close=True, use_dns_cache=False)
+        headers = {"Content-Type": "application/json"}
         try:
-            async with aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                trust_env=False,
-                auto_decompress=False,
-                headers={
-                    "Content-Type": "application/json",
-                    "Accept-Encoding": "identity",
-                    "User-Agent": "symbl_async",
-                },
-            ) as session:
+            async with guarded_session(sockets, timeout=self._timeout, headers=headers) as session:
                 await _post(session, hook.url, body, host)
         except _NotTakenError:
             raise
