@@ -1,0 +1,69 @@
+"""Speech engines at work on the shipped recordings, and those recordings as a telephone would carry them."""
+
+from __future__ import annotations
+
+import io
+from importlib.metadata import entry_points
+from typing import Any, BinaryIO
+
+import av
+
+from symbl_async.server.engines.base import Line, SpeechEngine, SpeechOptions
+from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.recording import transcribe_recording
+from symbl_async.server.engines.speech.registry import GROUP, load_speech
+
+from .data import media
+
+BUILT_IN = ("moonshine", "pocketsphinx")
+TELEPHONE_RATE = 8_000
+
+
+class Hearing:
+    """A speech engine by its setting; each recording is recognised once for all that is measured of it."""
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
+        self.engine: SpeechEngine = load_speech(setting)
+        self._heard: dict[tuple[str, bool, str], tuple[Line, ...]] = {}
+
+    def lines(self, name: str, *, telephone: bool = False, **options: Any) -> tuple[Line, ...]:
+        """Return the lines of a shipped recording.
+
+        Args:
+            name: Its file name.
+            telephone: Give it to the engine as 8 kHz mu-law sound.
+            **options: Of ``SpeechOptions``.
+
+        Raises:
+            EngineError: The engine cannot recognise it.
+        """
+        key = (name, telephone, repr(sorted(options.items())))
+        if key not in self._heard:
+            file: BinaryIO = io.BytesIO(as_telephone(name)) if telephone else media(name).open("rb")
+            with file:
+                chosen = SpeechOptions(**options)
+                self._heard[key], _ = transcribe_recording(file, chosen, self.engine, RuleLanguage().split)
+        return self._heard[key]
+
+
+def settings(named: list[str]) -> list[str]:
+    """Return the built-in engines that are installed, then the *named* ones."""
+    installed = entry_points(group=GROUP).names
+    return list(dict.fromkeys([*(name for name in BUILT_IN if name in installed), *named]))
+
+
+def as_telephone(name: str) -> bytes:
+    """Return a shipped recording as a WAV file of one channel with 8,000 mu-law samples a second, made in memory."""
+    target = io.BytesIO()
+    with av.open(str(media(name))) as source, av.open(target, "w", format="wav") as output:
+        stream = output.add_stream("pcm_mulaw", rate=TELEPHONE_RATE, layout="mono")
+        resampler = av.AudioResampler(format=stream.format, layout="mono", rate=TELEPHONE_RATE)
+        for frame in source.decode(audio=0):
+            frame.pts = None
+            for ready in resampler.resample(frame):
+                output.mux(stream.encode(ready))
+        for ready in resampler.resample(None):
+            output.mux(stream.encode(ready))
+        output.mux(stream.encode(None))
+    return target.getvalue()
