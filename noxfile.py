@@ -111,5 +111,6 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def quality(session: nox.Session) -> None:
     """Word errors, word times, insights, speakers and the rest on labelled data, in a few minutes."""
-    install(session, "quality")
+    install(session, "test", "quality")
+    session.run("pytest", "tests/test_quality.py")
     session.run("python", "-m", "benchmarks.quality", *session.posargs)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from . import word_times, words
+from . import calibration, conversations, sentences, sentiment, word_times, words
 from .hearing import Hearing, settings
 from .report import Table, print_table, print_versions, write_json
 
@@ -16,7 +16,12 @@ SPEECH: dict[str, Callable[[Sequence[Hearing]], list[Table]]] = {
     "words": words.measure,
     "word_times": word_times.measure,
 }
-LANGUAGE: dict[str, Callable[[], list[Table]]] = {}
+LANGUAGE: dict[str, Callable[[], list[Table]]] = {
+    "sentences": sentences.measure,
+    "conversations": conversations.measure,
+    "calibration": calibration.measure,
+    "sentiment": sentiment.measure,
+}
 NAMES = (*SPEECH, *LANGUAGE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,15 +77,8 @@ def pooled(units: Sequence[Sequence[float]], statistic: Callable[[Any], float]) 
     def drawn(indexes: Any) -> float:
         return statistic(np.concatenate([groups[index] for index in indexes]))
 
-    found = stats.bootstrap(
-        (np.arange(len(groups)),),
-        drawn,
-        vectorized=False,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    return Estimate(value, float(found.low), float(found.high), flat.size)
+    low, high = _edges((np.arange(len(groups)),), drawn, vectorized=False)
+    return Estimate(value, low, high, flat.size)
 
 
 def precision(counts: Sequence[Counts]) -> Estimate:
@@ -112,21 +106,28 @@ def _shares(top: Any, bottom: Any, axis: int = -1) -> Any:
 
 
 def _interval(samples: tuple[Any, Any], statistic: Any, units: int, value: float) -> tuple[float | None, float | None]:
-    drawn = stats.bootstrap(
-        samples,
-        statistic,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        batch=250,
-        rng=np.random.default_rng(SEED),
-    ).bootstrap_distribution
-    edge = (1 - CONFIDENCE) / 2
-    low, high = (float(each) for each in np.nanquantile(drawn, [edge, 1 - edge]))
+    low, high = _edges(samples, statistic, vectorized=True, paired=True, batch=250)
     if low < high:
         return low, high
     if value not in (0.0, 1.0):
         return None, None
     wilson = stats.binomtest(round(value * units), units).proportion_ci(CONFIDENCE, method="wilson")
     return float(wilson.low), float(wilson.high)
+
+
+def _edges(samples: Any, statistic: Any, **options: Any) -> tuple[float, float]:
+    with warnings.catch_warnings():
+        # Of samples in which every unit agrees; what they give is looked at, not the method's own interval.
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        drawn = stats.bootstrap(
+            samples,
+            statistic,
+            n_resamples=RESAMPLES,
+            method="percentile",
+            rng=np.random.default_rng(SEED),
+            **options,
+        ).bootstrap_distribution
+    edge = (1 - CONFIDENCE) / 2
+    # A draw of units that hold nothing to find has no share.
+    low, high = np.nanquantile(drawn, [edge, 1 - edge])
+    return float(low), float(high)

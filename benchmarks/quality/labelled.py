@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
-from symbl_async.server.engines.base import LanguageOptions, Line
+from symbl_async.server.engines.base import Insight, LanguageOptions, Line
 from symbl_async.server.engines.language import RuleLanguage
 
 from .data import DATA
@@ -33,10 +33,15 @@ def read_labelled(name: str) -> list[Labelled]:
 def predict(texts: Iterable[str]) -> list[str]:
     """Return the label that the engine gives to each sentence, each read on its own."""
     lines = [Line(text, 0.0, 0.0) for text in texts]
-    labels = [NONE] * len(lines)
-    for insight in RuleLanguage().analyse(lines, LanguageOptions()).insights:
-        labels[insight.line] = LABELS[insight.kind]
-    return labels
+    return labels_of(RuleLanguage().analyse(lines, LanguageOptions()).insights, len(lines))
+
+
+def labels_of(insights: Iterable[Insight], count: int) -> list[str]:
+    """Return the labels of *count* lines; where one has several insights, the first decides."""
+    labels: dict[int, str] = {}
+    for insight in insights:
+        labels.setdefault(insight.line, LABELS[insight.kind])
+    return [labels.get(index, NONE) for index in range(count)]
 
 
 def score(rows: Iterable[Labelled]) -> Mapping[str, Counts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from attrs import frozen
 
@@ -41,8 +41,8 @@ class Counts:
         return 2 * self.right / total if total else 0.0
 
 
-def count_label(true: str, found: str, wanted: str) -> Counts:
-    """Count one item for a label: *true* and *found* are its labels, *wanted* one letter or several taken as one."""
+def count_label(true: str, found: str, wanted: Collection[str]) -> Counts:
+    """Count one item: *true* and *found* are its labels, *wanted* the label that is scored, or several taken as one."""
     is_true, is_found = true in wanted, found in wanted
     return Counts(int(is_true and is_found), int(is_found), int(is_true))
 

@@ -19,10 +19,10 @@ from .words import ADDRESS, CALL, CALL_DUAL, PROSE, READ, VERSE
 
 MEDIAN_AIM = 0.10
 METHOD = (
-    "Seconds between the start of a recognised word and its start in the reference, over the words that match after "
-    "`normalise.plain`. Reference of the synthetic call: the synthesiser's own word events, exact to the millisecond; of "
-    "read speech: Whisper base, itself off by 0.045 s in the median and 0.12 s at the 90th percentile where that can be "
-    "checked. Intervals: runs of ten words drawn again. n: words."
+    "Seconds between the start of a recognised word and its start in the reference, over the words that match "
+    "after `normalise.plain`. Reference of the synthetic call: the synthesiser's own word events, exact to the "
+    "millisecond; of read speech: Whisper base, itself off by 0.045 s in the median and 0.12 s at the 90th "
+    "percentile where that can be checked. Intervals: runs of ten words drawn again. n: words."
 )
 _UNIT = 10
 
