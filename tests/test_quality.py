@@ -194,6 +194,29 @@ def test_bands_are_those_of_the_contract() -> None:
     ]
 
 
+def test_speakers_are_compared_by_the_best_pairing() -> None:
+    """Other names are no error; a second with the wrong speaker is, but for what is close to a change."""
+    speakers = pytest.importorskip("benchmarks.quality.speakers")
+    said = [speakers.Spoken("Ann", 0.0, 5.0), speakers.Spoken("Ben", 5.0, 10.0)]
+    heard = [speakers.Spoken("Speaker 1", 0.0, 6.0), speakers.Spoken("Speaker 2", 6.0, 9.0)]
+    found = speakers.errors(said, heard, 0.0)
+    assert (found.speech, found.missed, found.false_alarm, found.confusion) == pytest.approx((10, 1, 0, 1))
+    assert speakers.errors(said, heard, 0.25).confusion == pytest.approx(0.75)
+    assert speakers.errors(said, [], 0.0).missed == pytest.approx(10)
+
+
+def test_words_of_one_speaker_make_a_stretch() -> None:
+    """Short pauses are inside, long ones and other speakers are not."""
+    speakers = pytest.importorskip("benchmarks.quality.speakers")
+    words = (Word("so", 0.0, 0.4), Word("yes", 0.6, 1.0), Word("well", 2.0, 2.5))
+    lines = [Line("", 0.0, 2.5, Speaker("A"), words), Line("", 2.6, 3.0, Speaker("B"))]
+    assert [(each.speaker, each.start, each.end) for each in speakers.spoken(lines)] == [
+        ("A", 0.0, 1.0),
+        ("A", 2.0, 2.5),
+        ("B", 2.6, 3.0),
+    ]
+
+
 def _is_there(name: str) -> bool:
     try:
         return media(name).is_file()

@@ -8,13 +8,16 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from . import calibration, conversations, sentences, sentiment, word_times, words
+from symbl_async.errors import ConfigurationError
+
+from . import calibration, conversations, sentences, sentiment, speakers, word_times, words
 from .hearing import Hearing, settings
 from .report import Table, print_table, print_versions, write_json
 
 SPEECH: dict[str, Callable[[Sequence[Hearing]], list[Table]]] = {
     "words": words.measure,
     "word_times": word_times.measure,
+    "speakers": speakers.measure,
 }
 LANGUAGE: dict[str, Callable[[], list[Table]]] = {
     "sentences": sentences.measure,
@@ -45,7 +48,10 @@ def main() -> int:
 
     tables: list[Table] = []
     for name in arguments.names or NAMES:
-        found = SPEECH[name](hearings()) if name in SPEECH else LANGUAGE[name]()
+        try:
+            found = SPEECH[name](hearings()) if name in SPEECH else LANGUAGE[name]()
+        except ConfigurationError as error:
+            parser.error(str(error))
         for table in found:
             print_table(table)
         tables += found

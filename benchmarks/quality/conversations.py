@@ -13,7 +13,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from symbl_async.server.engines.base import Insight, Mention
 
-from .intervals import mean, ratio
+from .intervals import Estimate, mean, ratio
 from .labelled import LABELS, labels_of
 from .report import Figure, Table
 from .scores import Counts, count_label, total
@@ -206,16 +206,23 @@ _TOPICS = (
 
 
 def _topics(found: Sequence[Read], _: str) -> list[Figure]:
-    recall, precision = [], []
-    for each in found:
-        wanted = [topic_words(topic) for topic in each.talk.topics]
-        given = [topic_words(topic.text) for topic in each.analysis.topics]
-        recall.append((sum(any(alike(one, other) for other in given) for one in wanted), len(wanted)))
-        precision.append((sum(any(alike(one, other) for other in wanted) for one in given), len(given)))
-    return [
-        Figure("topics", "found, of the reference", ratio(*zip(*recall, strict=True)), "topics"),
-        Figure("topics", "in the reference, of the found", ratio(*zip(*precision, strict=True)), "topics"),
+    pairs = [
+        (
+            [topic_words(topic) for topic in each.talk.topics],
+            [topic_words(topic.text) for topic in each.analysis.topics],
+        )
+        for each in found
     ]
+    return [
+        Figure("topics", "found, of the reference", _shared(pairs), "topics"),
+        Figure("topics", "in the reference, of the found", _shared([(given, true) for true, given in pairs]), "topics"),
+    ]
+
+
+def _shared(pairs: Sequence[tuple[list[frozenset[str]], list[frozenset[str]]]]) -> Estimate:
+    """Return the share of the first topics of each pair that the second ones have too."""
+    hits = [sum(any(alike(topic, other) for other in others) for topic in topics) for topics, others in pairs]
+    return ratio(hits, [len(topics) for topics, _ in pairs])
 
 
 def topic_words(text: str) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jiwer
 import numpy as np
@@ -69,7 +70,7 @@ def measure(hearings: Sequence[Hearing]) -> list[Table]:
 
 
 def _figures(hearing: Hearing) -> list[Figure]:
-    dual = {"kind": "video", "separate_channels": True}
+    dual: dict[str, Any] = {"kind": "video", "separate_channels": True}
     return [
         *_row("synthetic call, mono", hearing, (CALL,)),
         *_row("synthetic call, by channel", hearing, (CALL_DUAL,), **dual),
@@ -80,7 +81,7 @@ def _figures(hearing: Hearing) -> list[Figure]:
     ]
 
 
-def _row(what: str, hearing: Hearing, names: Iterable[str], **options: object) -> list[Figure]:
+def _row(what: str, hearing: Hearing, names: Iterable[str], **options: Any) -> list[Figure]:
     reference = read_reference()
     units: list[list[float]] = []
     there = 0

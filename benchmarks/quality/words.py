@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import jiwer
 
@@ -61,7 +62,8 @@ def errors_by_unit(said: Sequence[str], heard: str) -> Errors:
 
 def turns() -> list[dict[str, str]]:
     """Return the turns of the synthetic call."""
-    return json.loads((DATA / "call_synthetic.json").read_text(encoding="utf-8"))
+    found: list[dict[str, str]] = json.loads((DATA / "call_synthetic.json").read_text(encoding="utf-8"))
+    return found
 
 
 def measure(hearings: Sequence[Hearing]) -> list[Table]:
@@ -92,7 +94,7 @@ def _row(what: str, errors: Errors, aim: float | None = None) -> Figure:
     return Figure(what, "WER", estimate, "words", "" if aim is None else most(aim, estimate))
 
 
-def _read(hearing: Hearing, names: Iterable[str], **options: object) -> Errors:
+def _read(hearing: Hearing, names: Iterable[str], **options: Any) -> Errors:
     said = references()
     return [
         unit
@@ -101,7 +103,7 @@ def _read(hearing: Hearing, names: Iterable[str], **options: object) -> Errors:
     ]
 
 
-def _call(hearing: Hearing, **options: object) -> Errors:
+def _call(hearing: Hearing, **options: Any) -> Errors:
     return errors_by_unit([turn["text"] for turn in turns()], text_of(hearing.lines(CALL, **options)))
 
 
