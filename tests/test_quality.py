@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from io import BytesIO
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,7 +91,9 @@ def test_no_conversation_is_in_both_splits() -> None:
 
 def test_wrong_words_belong_to_their_utterance() -> None:
     """An added word counts where it was added, a lost utterance as a whole."""
-    words = pytest.importorskip("benchmarks.quality.words")
+    pytest.importorskip("scipy")
+    from benchmarks.quality import words
+
     said = ["Good morning.", "The new plan works", "Bye"]
     assert words.errors_by_unit(said, "good morning the new the plan walks bye") == [(0, 2), (2, 4), (0, 1)]
     assert words.errors_by_unit(said, "") == [(2, 2), (4, 4), (1, 1)]
@@ -99,24 +102,29 @@ def test_wrong_words_belong_to_their_utterance() -> None:
 
 def test_word_times_are_compared_where_words_match() -> None:
     """A word that was misheard has no distance, nor has what is only the second part of a written word."""
-    times = pytest.importorskip("benchmarks.quality.word_times")
+    pytest.importorskip("scipy")
+    from benchmarks.quality import word_times
+
     line = Line("", 0, 2, words=(Word("The", 0.1, 0.2), Word("plan", 0.5, 0.9), Word("10%", 1.0, 1.5)))
     reference = [(0.0, "the"), (0.3, "plane"), (1.2, "ten"), (1.3, "percent")]
-    assert times.distances(reference, times.starts([line])) == pytest.approx([0.1, 0.2])
-    assert times.distances(reference, []) == []
+    assert word_times.distances(reference, word_times.starts([line])) == pytest.approx([0.1, 0.2])
+    assert word_times.distances(reference, []) == []
 
 
 def test_word_times_are_of_known_recordings_and_in_order() -> None:
     """The reference of times fits that of words."""
-    times = pytest.importorskip("benchmarks.quality.word_times")
-    for name, words in times.read_reference().items():
+    pytest.importorskip("scipy")
+    from benchmarks.quality import word_times
+
+    for name, words in word_times.read_reference().items():
         assert [start for start, _ in words] == sorted(start for start, _ in words)
         assert {word for _, word in words} <= set(plain(references()[name]).split())
 
 
 def test_telephone_sound_is_of_a_telephone() -> None:
     """8,000 mu-law samples a second, one channel, of the same length."""
-    hearing = pytest.importorskip("benchmarks.quality.hearing")
+    from benchmarks.quality import hearing
+
     data = hearing.as_telephone("librivox_sense_0880.wav")
     assert data[:4] == b"RIFF"
     kind, channels, rate = (int.from_bytes(data[at : at + size], "little") for at, size in ((20, 2), (22, 2), (24, 4)))
@@ -127,7 +135,9 @@ def test_telephone_sound_is_of_a_telephone() -> None:
 
 def test_intervals_hold_the_figure_and_repeat() -> None:
     """Same data, same interval; all right leaves room below, and one unit says nothing of others."""
-    intervals = pytest.importorskip("benchmarks.quality.intervals")
+    pytest.importorskip("scipy")
+    from benchmarks.quality import intervals
+
     found = intervals.ratio([1, 0, 1, 1, 0, 1], [1] * 6)
     assert found == intervals.ratio([1, 0, 1, 1, 0, 1], [1] * 6)
     assert found.value == pytest.approx(4 / 6)
@@ -143,40 +153,48 @@ def test_intervals_hold_the_figure_and_repeat() -> None:
 
 def test_entities_are_found_once_each() -> None:
     """The same words twice are two places; a part of an entity overlaps it but is not it."""
-    talks = pytest.importorskip("benchmarks.quality.conversations")
+    pytest.importorskip("rouge_score")
+    from benchmarks.quality import conversations
+
     text = "Ann met Ann Lee on Monday"
     entities = (Entity("person", "Ann"), Entity("person", "Ann Lee"), Entity("date", "Monday"))
     mentions = (Mention("person", "Ann", 0), Mention("person", "Ann", 8), Mention("time", "Monday", 19))
     kinds = ("person", "date")
-    assert talks.count_spans(text, entities, mentions, kinds, talks.same) == Counts(1, 2, 3)
-    assert talks.count_spans(text, entities, mentions, kinds, talks.overlapping) == Counts(2, 2, 3)
+    assert conversations.count_spans(text, entities, mentions, kinds, conversations.same) == Counts(1, 2, 3)
+    assert conversations.count_spans(text, entities, mentions, kinds, conversations.overlapping) == Counts(2, 2, 3)
 
 
 def test_who_and_when_are_compared_as_far_as_they_are_said() -> None:
     """First names, days, and minutes only where an hour is said."""
-    talks = pytest.importorskip("benchmarks.quality.conversations")
+    pytest.importorskip("rouge_score")
+    from benchmarks.quality import conversations
+
     turn = Turn("Tom", "", "a", "Maria", "2026-03-06")
     found = Insight("action_item", "", 0, 0.9, assignee=Speaker("maria lopez"), due="2026-03-06T17:00:00")
-    assert talks.same_assignee(turn, found)
-    assert talks.same_due(turn, found)
-    assert not talks.same_due(Turn("Tom", "", "a", due="2026-03-06T15:00"), found)
+    assert conversations.same_assignee(turn, found)
+    assert conversations.same_due(turn, found)
+    assert not conversations.same_due(Turn("Tom", "", "a", due="2026-03-06T15:00"), found)
     nobody = Insight("action_item", "", 0, 0.9)
-    assert talks.same_assignee(Turn("Tom", "", "a"), nobody)
-    assert not talks.same_due(turn, nobody)
+    assert conversations.same_assignee(Turn("Tom", "", "a"), nobody)
+    assert not conversations.same_due(turn, nobody)
 
 
 def test_topics_are_alike_by_half_of_their_words() -> None:
     """Function words and endings do not count."""
-    talks = pytest.importorskip("benchmarks.quality.conversations")
-    budget = talks.topic_words("the annual budget")
-    assert talks.alike(budget, talks.topic_words("budgets"))
-    assert not talks.alike(budget, talks.topic_words("annual leave plan"))
-    assert not talks.alike(frozenset(), frozenset())
+    pytest.importorskip("rouge_score")
+    from benchmarks.quality import conversations
+
+    budget = conversations.topic_words("the annual budget")
+    assert conversations.alike(budget, conversations.topic_words("budgets"))
+    assert not conversations.alike(budget, conversations.topic_words("annual leave plan"))
+    assert not conversations.alike(frozenset(), frozenset())
 
 
 def test_calibration_error_by_hand() -> None:
     """Ten findings at 0.9 of which eight are right are off by 0.1; a score of one has its place."""
-    calibration = pytest.importorskip("benchmarks.quality.calibration")
+    pytest.importorskip("scipy")
+    from benchmarks.quality import calibration
+
     findings = [(0.9, True)] * 8 + [(0.9, False)] * 2
     assert calibration.calibration_error(findings) == pytest.approx(0.1)
     assert calibration.calibration_error([*findings, *[(0.6, True)] * 10]) == pytest.approx(0.25)
@@ -185,7 +203,9 @@ def test_calibration_error_by_hand() -> None:
 
 def test_bands_are_those_of_the_contract() -> None:
     """The edges are neutral."""
-    sentiment = pytest.importorskip("benchmarks.quality.sentiment")
+    pytest.importorskip("scipy")
+    from benchmarks.quality import sentiment
+
     assert [sentiment.band_of(score) for score in (-0.31, -0.3, 0.3, 0.31)] == [
         "negative",
         "neutral",
@@ -196,7 +216,9 @@ def test_bands_are_those_of_the_contract() -> None:
 
 def test_speakers_are_compared_by_the_best_pairing() -> None:
     """Other names are no error; a second with the wrong speaker is, but for what is close to a change."""
-    speakers = pytest.importorskip("benchmarks.quality.speakers")
+    pytest.importorskip("pyannote.metrics")
+    from benchmarks.quality import speakers
+
     said = [speakers.Spoken("Ann", 0.0, 5.0), speakers.Spoken("Ben", 5.0, 10.0)]
     heard = [speakers.Spoken("Speaker 1", 0.0, 6.0), speakers.Spoken("Speaker 2", 6.0, 9.0)]
     found = speakers.errors(said, heard, 0.0)
@@ -207,13 +229,18 @@ def test_speakers_are_compared_by_the_best_pairing() -> None:
 
 def test_words_of_one_speaker_make_a_stretch() -> None:
     """Short pauses are inside, long ones and other speakers are not."""
-    speakers = pytest.importorskip("benchmarks.quality.speakers")
+    pytest.importorskip("pyannote.metrics")
+    from benchmarks.quality import speakers
+
     words = (Word("so", 0.0, 0.4), Word("yes", 0.6, 1.0), Word("well", 2.0, 2.5))
-    lines = [Line("", 0.0, 2.5, Speaker("A"), words), Line("", 2.6, 3.0, Speaker("B"))]
-    assert [(each.speaker, each.start, each.end) for each in speakers.spoken(lines)] == [
-        ("A", 0.0, 1.0),
-        ("A", 2.0, 2.5),
-        ("B", 2.6, 3.0),
+    segments = [
+        SimpleNamespace(start=0.0, end=2.5, speaker=0, words=words),
+        SimpleNamespace(start=2.6, end=3.0, speaker=1, words=()),
+    ]
+    assert [(each.speaker, each.start, each.end) for each in speakers.spoken(segments)] == [
+        ("0", 0.0, 1.0),
+        ("0", 2.0, 2.5),
+        ("1", 2.6, 3.0),
     ]
 
 

@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from symbl_async.server.engines.base import LanguageOptions, Line
-from symbl_async.server.engines.language import RuleLanguage
 
 from .intervals import Estimate, pooled, ratio
 from .labelled import LABELS, read_labelled
 from .report import Figure, Table
 from .sentences import SPLITS
-from .talks import read, splits
+from .talks import Reader, splits
 
 BINS = 10
 METHOD = (
@@ -25,19 +24,19 @@ Finding = tuple[float, bool]
 """Score, and whether it is right."""
 
 
-def measure() -> list[Table]:
+def measure(reader: Reader) -> list[Table]:
     """Compare scores with what they were worth, on sentences and in conversations."""
     tables = []
     for split, names in SPLITS.items():
-        tables.append(_table(f"calibration: sentences, {split}", _in_sentences(names)))
+        tables.append(_table(f"calibration: {reader.setting}, sentences, {split}", _in_sentences(reader, names)))
     for split, talks in splits().items():
         if talks:
             found = [
                 (insight.kind, insight.score, LABELS[insight.kind] == each.talk.turns[insight.line].label)
-                for each in read(talks)
+                for each in reader.read(talks)
                 for insight in each.analysis.insights
             ]
-            tables.append(_table(f"calibration: conversations, {split}", found))
+            tables.append(_table(f"calibration: {reader.setting}, conversations, {split}", found))
     return tables
 
 
@@ -56,9 +55,9 @@ def by_score(findings: Sequence[Finding]) -> Mapping[int, list[Finding]]:
     return dict(bins)
 
 
-def _in_sentences(names: Sequence[str]) -> list[tuple[str, float, bool]]:
+def _in_sentences(reader: Reader, names: Sequence[str]) -> list[tuple[str, float, bool]]:
     rows = [row for name in names for row in read_labelled(name)]
-    insights = RuleLanguage().analyse([Line(row.text, 0.0, 0.0) for row in rows], LanguageOptions()).insights
+    insights = reader.engine.analyse([Line(row.text, 0.0, 0.0) for row in rows], LanguageOptions()).insights
     return [(each.kind, each.score, LABELS[each.kind] == rows[each.line].label) for each in insights]
 
 

@@ -18,7 +18,7 @@ from .labelled import LABELS, labels_of
 from .report import Figure, Table
 from .scores import Counts, count_label, total
 from .sentences import KINDS, aims, quality
-from .talks import Entity, Read, Turn, read, splits
+from .talks import Entity, Read, Reader, Turn, splits
 
 RANDOM_SUMMARIES = 20
 LEAD = 3
@@ -30,17 +30,17 @@ _ARTICLES = {"a", "an", "the", "this", "that", "my", "your", "his", "her", "its"
 _PARTICLES = {"of", "for", "to", "in", "on", "at", "with", "and", "or"}
 
 
-def measure() -> list[Table]:
+def measure(reader: Reader) -> list[Table]:
     """Score each split apart."""
     tables: list[Table] = []
     for split, talks in splits().items():
         if not talks:
             note = f"There are no conversations of the {split} split in tests/data/conversations; left out."
-            tables.append(Table(f"conversations: {split}", METHOD, notes=[note]))
+            tables.append(Table(f"conversations: {reader.setting}, {split}", METHOD, notes=[note]))
             continue
-        found = read(talks)
+        found = reader.read(talks)
         tables += [
-            Table(f"{subject}: {split}", f"{METHOD} {how}", figures(found, split))
+            Table(f"{subject}: {reader.setting}, {split}", f"{METHOD} {how}", figures(found, split))
             for subject, how, figures in (
                 ("insights", "n: found turns for precision, true ones for recall and F1.", _insights),
                 ("assignee and due", _WHO_WHEN, _who_when),

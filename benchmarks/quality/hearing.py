@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import io
-from importlib.metadata import entry_points
 from typing import Any, BinaryIO
 
 import av
 
-from symbl_async.server.engines.base import Line, SpeechEngine, SpeechOptions
+from symbl_async.server.engines.base import Line, Segment, SpeechEngine, SpeechOptions
+from symbl_async.server.engines.decode import Recording
 from symbl_async.server.engines.language import RuleLanguage
 from symbl_async.server.engines.recording import transcribe_recording
-from symbl_async.server.engines.speech.registry import GROUP, load_speech
 
 from .data import media
+from .engines import load
 
-BUILT_IN = ("moonshine", "pocketsphinx")
 TELEPHONE_RATE = 8_000
 
 
@@ -24,7 +23,7 @@ class Hearing:
 
     def __init__(self, setting: str) -> None:
         self.setting = setting
-        self.engine: SpeechEngine = load_speech(setting)
+        self.engine: SpeechEngine = load("speech", setting)
         self._heard: dict[tuple[str, bool, str], tuple[Line, ...]] = {}
 
     def lines(self, name: str, *, telephone: bool = False, **options: Any) -> tuple[Line, ...]:
@@ -46,11 +45,11 @@ class Hearing:
                 self._heard[key], _ = transcribe_recording(file, chosen, self.engine, RuleLanguage().split)
         return self._heard[key]
 
-
-def settings(named: list[str]) -> list[str]:
-    """Return the built-in engines that are installed, then the *named* ones."""
-    installed = entry_points(group=GROUP).names
-    return list(dict.fromkeys([*(name for name in BUILT_IN if name in installed), *named]))
+    def segments(self, name: str) -> list[Segment]:
+        """Return what is recognised in a shipped recording, all channels mixed."""
+        with media(name).open("rb") as file:
+            options = SpeechOptions()
+            return list(self.engine.transcribe(Recording(file, options).blocks(), options))
 
 
 def as_telephone(name: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
-from symbl_async.server.engines.base import Insight, LanguageOptions, Line
+from symbl_async.server.engines.base import Insight, LanguageEngine, LanguageOptions, Line
 from symbl_async.server.engines.language import RuleLanguage
 
 from .data import DATA
@@ -30,10 +30,10 @@ def read_labelled(name: str) -> list[Labelled]:
     return [Labelled(*line.split("\t", 1)) for line in lines if line]
 
 
-def predict(texts: Iterable[str]) -> list[str]:
-    """Return the label that the engine gives to each sentence, each read on its own."""
+def predict(texts: Iterable[str], engine: LanguageEngine | None = None) -> list[str]:
+    """Return the label that *engine*, the rules by default, gives to each sentence, each read on its own."""
     lines = [Line(text, 0.0, 0.0) for text in texts]
-    return labels_of(RuleLanguage().analyse(lines, LanguageOptions()).insights, len(lines))
+    return labels_of((engine or RuleLanguage()).analyse(lines, LanguageOptions()).insights, len(lines))
 
 
 def labels_of(insights: Iterable[Insight], count: int) -> list[str]:

@@ -8,14 +8,15 @@ from .intervals import f1, precision, recall
 from .labelled import Labelled, bare, is_punctuated, predict, read_labelled
 from .report import Figure, Table, least
 from .scores import Counts, count_label
+from .talks import Reader
 
 SPLITS = {"development": ("development",), "held-out": ("heldout", "heldout_spoken")}
 KINDS = {"q": "questions", "a": "action items", "f": "follow-ups", "af": "a and f as one"}
 PUNCTUATED_F1, BARE_F1, TASK_PRECISION, TASK_RECALL = 0.85, 0.70, 0.70, 0.50
 METHOD = (
-    "Sentences of `tests/data/insights`, each read on its own by the rules, which are tuned on the development "
-    "set only. Forms: as written; only those written with punctuation; all in lower case without any. Intervals: "
-    "sentences drawn again. n: found ones for precision, true ones for recall and F1."
+    "Sentences of `tests/data/insights`, each read on its own; the rules are tuned on the development set only. "
+    "Forms: as written; only those written with punctuation; all in lower case without any. Intervals: sentences "
+    "drawn again. n: found ones for precision, true ones for recall and F1."
 )
 
 Form = Callable[[Sequence[Labelled]], Sequence[Labelled]]
@@ -32,17 +33,20 @@ def _bare(rows: Sequence[Labelled]) -> Sequence[Labelled]:
 FORMS: dict[str, Form] = {"as written": lambda rows: rows, "with punctuation": _punctuated, "without": _bare}
 
 
-def measure() -> list[Table]:
+def measure(reader: Reader) -> list[Table]:
     """Score each set, in each form."""
-    return [Table(f"sentences: {split}", METHOD, _figures(split, names)) for split, names in SPLITS.items()]
+    return [
+        Table(f"sentences: {reader.setting}, {split}", METHOD, _figures(reader, split, names))
+        for split, names in SPLITS.items()
+    ]
 
 
-def _figures(split: str, names: Sequence[str]) -> list[Figure]:
+def _figures(reader: Reader, split: str, names: Sequence[str]) -> list[Figure]:
     figures = []
     for name in names:
         for form, shaped in FORMS.items():
             rows = shaped(read_labelled(name))
-            found = predict(row.text for row in rows)
+            found = predict((row.text for row in rows), reader.engine)
             for wanted, kind in KINDS.items():
                 counts = [count_label(row.label, label, wanted) for row, label in zip(rows, found, strict=True)]
                 figures += quality(f"{name}, {form}: {kind}", counts, "sentences", *aims(split, form, wanted))

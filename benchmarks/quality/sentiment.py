@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symbl_async.server.engines.base import LanguageOptions, Line
-from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.base import LanguageEngine, LanguageOptions, Line
 
 from .data import DATA
 from .intervals import mean
 from .report import Figure, Table
 from .scores import count_label
 from .sentences import quality
+from .talks import Reader
 
 BAND = 0.3
 BANDS = ("positive", "neutral", "negative")
@@ -22,22 +22,22 @@ METHOD = (
 )
 
 
-def measure() -> list[Table]:
+def measure(reader: Reader) -> list[Table]:
     """Compare the bands that are found with those that a reader gave."""
     rows = [line.split("\t", 1) for line in (DATA / "sentiment.tsv").read_text(encoding="utf-8").splitlines()]
-    true, found = [band for band, _ in rows], bands([text for _, text in rows])
+    true, found = [band for band, _ in rows], bands([text for _, text in rows], reader.engine)
     figures = []
     for wanted in BANDS:
         counts = [count_label(one, other, (wanted,)) for one, other in zip(true, found, strict=True)]
         figures += quality(wanted, counts, "sentences")
     right = mean([one == other for one, other in zip(true, found, strict=True)])
     figures.append(Figure("all", "right", right, "sentences"))
-    return [Table("sentiment: development", METHOD, figures)]
+    return [Table(f"sentiment: {reader.setting}, development", METHOD, figures)]
 
 
-def bands(texts: Sequence[str]) -> list[str]:
-    """Return the band that the engine gives to each sentence."""
-    analysis = RuleLanguage().analyse([Line(text, 0.0, 0.0) for text in texts], LanguageOptions())
+def bands(texts: Sequence[str], engine: LanguageEngine) -> list[str]:
+    """Return the band that *engine* gives to each sentence."""
+    analysis = engine.analyse([Line(text, 0.0, 0.0) for text in texts], LanguageOptions())
     return [band_of(line.sentiment.score) for line in analysis.per_line]
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from attrs import fields_dict, frozen
+from attrs import frozen
 from pyannote.core import Annotation, Timeline
 from pyannote.core import Segment as Span
 from pyannote.metrics.diarization import DiarizationErrorRate
 
-from symbl_async.server.engines.base import Line, SpeechOptions
+from symbl_async.server.engines.base import Segment, SpeechOptions
+from symbl_async.server.engines.decode import Recording
 
-from .data import DATA
+from .data import DATA, ROOT, media
+from .engines import load, settings
 from .hearing import Hearing
 from .intervals import mean, ratio
 from .report import Figure, Table, most
@@ -78,12 +81,12 @@ def read_mix(path: Path) -> Mix:
     return msgspec.json.decode(path.read_bytes(), type=Mix)
 
 
-def spoken(lines: Iterable[Line]) -> list[Spoken]:
-    """Return who was found to speak when; words without a speaker are of one that is nobody else."""
+def spoken(segments: Iterable[Segment]) -> list[Spoken]:
+    """Return who was found to speak when, from segments with speakers."""
     found: list[Spoken] = []
-    for line in lines:
-        name = line.speaker.name if line.speaker else ""
-        for start, end in [(word.start, word.end) for word in line.words] or [(line.start, line.end)]:
+    for segment in segments:
+        name = str(segment.speaker)
+        for start, end in [(word.start, word.end) for word in segment.words] or [(segment.start, segment.end)]:
             last = found[-1] if found else None
             if last and last.speaker == name and start - last.end < SAME_TURN_GAP:
                 found[-1] = Spoken(name, last.start, max(last.end, end))
@@ -112,30 +115,29 @@ def errors(reference: Sequence[Spoken], found: Sequence[Spoken], collar: float) 
     return Errors(*(float(parts[name]) for name in ("total", "missed detection", "false alarm", "confusion")))
 
 
-def measure(hearings: Sequence[Hearing]) -> list[Table]:
-    """Score every engine's transcripts of the mixes, with the number of speakers given and estimated."""
+def measure(hearing: Hearing) -> list[Table]:
+    """Score the built-in diarization on the words of an engine, with the number of speakers given and estimated."""
     mixes = {path.stem: read_mix(path) for path in sorted(MIXES.glob("*.json"))}
-    missing = "" if mixes else f"There are no mixes in {MIXES.relative_to(DATA.parents[1])}; left out."
-    if "diarize" not in fields_dict(SpeechOptions):
-        missing = "This version does not tell speakers in one channel apart; left out."
+    settings_found = settings("diarization")
+    missing = "" if mixes else f"There are no mixes in {MIXES.relative_to(ROOT)}; left out."
+    if not settings_found:
+        missing = "No engine is installed that tells speakers in one channel apart; left out."
     if missing:
-        return [Table("speakers", METHOD, notes=[missing])]
-    return [table for hearing in hearings for table in _tables(hearing, mixes)]
+        return [Table(f"speakers: {hearing.setting}", METHOD, notes=[missing])]
+    tables = []
+    for setting in settings_found:
+        diarizer = load("diarization", setting)
+        for given in (True, False):
+            found = {name: (mix, _found(hearing, diarizer, mix, given)) for name, mix in mixes.items()}
+            number = "number of speakers given" if given else "number estimated"
+            tables.append(Table(f"speakers: {hearing.setting}, {setting}, {number}", METHOD, _figures(found, given)))
+    return tables
 
 
-def _tables(hearing: Hearing, mixes: dict[str, Mix]) -> list[Table]:
-    return [
-        Table(
-            f"speakers: {hearing.setting}, number of speakers {'given' if given else 'estimated'}",
-            METHOD,
-            _figures({name: (mix, _found(hearing, mix, given)) for name, mix in mixes.items()}, given),
-        )
-        for given in (True, False)
-    ]
-
-
-def _found(hearing: Hearing, mix: Mix, given: bool) -> list[Spoken]:
-    return spoken(hearing.lines(mix.audio, diarize=True, speakers=mix.speakers if given else None))
+def _found(hearing: Hearing, diarizer: Any, mix: Mix, given: bool) -> list[Spoken]:
+    with media(mix.audio).open("rb") as file:
+        blocks = Recording(file, SpeechOptions()).blocks()
+        return spoken(diarizer.attribute(blocks, hearing.segments(mix.audio), mix.speakers if given else None))
 
 
 def _figures(results: dict[str, tuple[Mix, list[Spoken]]], given: bool) -> list[Figure]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from attrs import field, frozen
 
-from symbl_async.server.engines.base import Analysis, LanguageOptions, Line, Speaker, Tracker
-from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.base import Analysis, LanguageEngine, LanguageOptions, Line, Speaker, Tracker
 
 from .data import DATA
+from .engines import load
 
 SPLITS = {"development": "development", "held-out": "heldout"}
 _PACE = 4.0
@@ -95,21 +95,31 @@ def read_talks(name: str) -> list[Talk]:
     return [decoder.decode(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def read(talks: Sequence[Talk]) -> list[Read]:
-    """Analyse each conversation with everything that is scored."""
-    return [Read(talk, _analyse(talk)) for talk in talks]
-
-
 def splits() -> Mapping[str, list[Talk]]:
     """Return the conversations by split, those apart that are tuned on."""
     return {split: read_talks(name) for split, name in SPLITS.items()}
 
 
-def _analyse(talk: Talk) -> Analysis:
-    options = LanguageOptions(
-        reference_time=talk.start,
-        trackers=tuple(Tracker(tracker.vocabulary) for tracker in talk.trackers),
-        detect_entities=True,
-        summarise=True,
-    )
-    return RuleLanguage().analyse(talk.lines(), options)
+class Reader:
+    """A language engine by its setting; each conversation is analysed once for all that is measured of it."""
+
+    def __init__(self, setting: str) -> None:
+        self.setting = setting
+        self.engine: LanguageEngine = load("language", setting)
+        self._read: dict[str, Read] = {}
+
+    def read(self, talks: Sequence[Talk]) -> list[Read]:
+        """Analyse each conversation with everything that is scored."""
+        for talk in talks:
+            if talk.id not in self._read:
+                self._read[talk.id] = Read(talk, self._analyse(talk))
+        return [self._read[talk.id] for talk in talks]
+
+    def _analyse(self, talk: Talk) -> Analysis:
+        options = LanguageOptions(
+            reference_time=talk.start,
+            trackers=tuple(Tracker(tracker.vocabulary) for tracker in talk.trackers),
+            detect_entities=True,
+            summarise=True,
+        )
+        return self.engine.analyse(talk.lines(), options)

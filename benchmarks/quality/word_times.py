@@ -64,9 +64,9 @@ def distances(reference: Sequence[Timed], found: Sequence[Timed]) -> list[float]
     return [abs(here - there) for there, here in pairs if here == here]
 
 
-def measure(hearings: Sequence[Hearing]) -> list[Table]:
+def measure(hearing: Hearing) -> list[Table]:
     """Place the words of the shipped recordings."""
-    return [Table(f"word_times: {hearing.setting}", METHOD, _figures(hearing)) for hearing in hearings]
+    return [Table(f"word_times: {hearing.setting}", METHOD, _figures(hearing))]
 
 
 def _figures(hearing: Hearing) -> list[Figure]:

@@ -66,9 +66,9 @@ def turns() -> list[dict[str, str]]:
     return found
 
 
-def measure(hearings: Sequence[Hearing]) -> list[Table]:
-    """Score every engine on read speech and on the synthetic call, as they are and as telephone sound."""
-    return [Table(f"words: {hearing.setting}", METHOD, _figures(hearing)) for hearing in hearings]
+def measure(hearing: Hearing) -> list[Table]:
+    """Score an engine on read speech and on the synthetic call, as they are and as telephone sound."""
+    return [Table(f"words: {hearing.setting}", METHOD, _figures(hearing))]
 
 
 def _figures(hearing: Hearing) -> list[Figure]:
