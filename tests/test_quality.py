@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import wave
 from io import BytesIO
-from types import SimpleNamespace
 
 import pytest
 
@@ -233,14 +232,11 @@ def test_words_of_one_speaker_make_a_stretch() -> None:
     from benchmarks.quality import speakers
 
     words = (Word("so", 0.0, 0.4), Word("yes", 0.6, 1.0), Word("well", 2.0, 2.5))
-    segments = [
-        SimpleNamespace(start=0.0, end=2.5, speaker=0, words=words),
-        SimpleNamespace(start=2.6, end=3.0, speaker=1, words=()),
-    ]
-    assert [(each.speaker, each.start, each.end) for each in speakers.spoken(segments)] == [
-        ("0", 0.0, 1.0),
-        ("0", 2.0, 2.5),
-        ("1", 2.6, 3.0),
+    lines = [Line("", 0.0, 2.5, Speaker("A"), words), Line("", 2.6, 3.0, Speaker("B"))]
+    assert [(each.speaker, each.start, each.end) for each in speakers.spoken(lines)] == [
+        ("A", 0.0, 1.0),
+        ("A", 2.0, 2.5),
+        ("B", 2.6, 3.0),
     ]
 
 

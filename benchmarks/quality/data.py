@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
-MEDIA = (ROOT / "examples" / "media", DATA / "media")
+MEDIA = (ROOT / "examples" / "media", DATA / "media", DATA / "diarization")
 
 
 def media(name: str) -> Path:

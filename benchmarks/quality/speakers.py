@@ -13,8 +13,9 @@ from pyannote.core import Annotation, Timeline
 from pyannote.core import Segment as Span
 from pyannote.metrics.diarization import DiarizationErrorRate
 
-from symbl_async.server.engines.base import Segment, SpeechOptions
-from symbl_async.server.engines.decode import Recording
+from symbl_async.server.engines.base import Line, SpeechOptions
+from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.recording import transcribe_recording
 
 from .data import DATA, ROOT, media
 from .engines import load, settings
@@ -81,12 +82,12 @@ def read_mix(path: Path) -> Mix:
     return msgspec.json.decode(path.read_bytes(), type=Mix)
 
 
-def spoken(segments: Iterable[Segment]) -> list[Spoken]:
-    """Return who was found to speak when, from segments with speakers."""
+def spoken(lines: Iterable[Line]) -> list[Spoken]:
+    """Return who was found to speak when; words of nobody are of one that is nobody else."""
     found: list[Spoken] = []
-    for segment in segments:
-        name = str(segment.speaker)
-        for start, end in [(word.start, word.end) for word in segment.words] or [(segment.start, segment.end)]:
+    for line in lines:
+        name = line.speaker.name if line.speaker else ""
+        for start, end in [(word.start, word.end) for word in line.words] or [(line.start, line.end)]:
             last = found[-1] if found else None
             if last and last.speaker == name and start - last.end < SAME_TURN_GAP:
                 found[-1] = Spoken(name, last.start, max(last.end, end))
@@ -135,9 +136,10 @@ def measure(hearing: Hearing) -> list[Table]:
 
 
 def _found(hearing: Hearing, diarizer: Any, mix: Mix, given: bool) -> list[Spoken]:
+    options = SpeechOptions(diarize=True, speakers=mix.speakers if given else None)
     with media(mix.audio).open("rb") as file:
-        blocks = Recording(file, SpeechOptions()).blocks()
-        return spoken(diarizer.attribute(blocks, hearing.segments(mix.audio), mix.speakers if given else None))
+        lines, _ = transcribe_recording(file, options, hearing.again(mix.audio), RuleLanguage().split, diarizer)
+    return spoken(lines)
 
 
 def _figures(results: dict[str, tuple[Mix, list[Spoken]]], given: bool) -> list[Figure]:
