@@ -18,7 +18,9 @@ def _share_scorers() -> None:
     folder = Path(__file__).parents[1] / "benchmarks"
     spec = spec_from_file_location("benchmarks", folder / "__init__.py", submodule_search_locations=[str(folder)])
     assert spec is not None
-    sys.modules["benchmarks"] = module_from_spec(spec)
+    assert spec.loader is not None
+    sys.modules["benchmarks"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
 
 
 _share_scorers()

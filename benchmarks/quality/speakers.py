@@ -50,11 +50,17 @@ class Spoken:
 
 @frozen
 class Mix:
-    """A recording and who speaks in it when."""
+    """A recording and who speaks in it when.
+
+    Attributes:
+        kind: Clean, telephone and the like.
+        language: What is spoken; in what an engine cannot recognise it misses speech.
+    """
 
     audio: str
     segments: tuple[Spoken, ...]
     kind: str = ""
+    language: str = "en"
 
     @property
     def speakers(self) -> int:
@@ -143,7 +149,10 @@ def _found(hearing: Hearing, diarizer: Any, mix: Mix, given: bool) -> list[Spoke
 
 
 def _figures(results: dict[str, tuple[Mix, list[Spoken]]], given: bool) -> list[Figure]:
-    groups = {"all mixes": list(results.values())}
+    groups = {
+        "all mixes": list(results.values()),
+        "all in English": [(mix, found) for mix, found in results.values() if mix.language.startswith("en")],
+    }
     groups |= {
         f"- {name}, {mix.speakers} speakers, {mix.kind}": [(mix, found)] for name, (mix, found) in results.items()
     }
