@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
-from .capabilities import check_engine, media_refusal
+from .capabilities import check_language, media_refusal
 from .changes import JobChanges
 from .connections import Connections, Site, most_connections
 from .conversations import Conversations
@@ -43,7 +43,7 @@ from .settings import ServerSettings, is_wildcard
 from .spool import Spool
 from .store import Store
 from .subjects import Subjects
-from .summaries import Summaries
+from .summaries import Make, Summaries, by_engine, by_rules
 from .tls import tls_context
 from .trackers import Trackers
 from .webhooks import Webhooks
@@ -60,6 +60,8 @@ except ImportError:  # pragma: no cover - no such locks on this platform
 _MAX_LINE = 1024 * 1024
 # After an early answer: long enough for the peer to read it, short enough for an endless body.
 _LINGERING = 2.0
+# Of the time that a request has, for an engine to make a summary; what is left is for the rules.
+_SHARE_FOR_SUMMARY = 0.75
 
 
 class Server:
@@ -212,7 +214,7 @@ class Server:
         pool: WorkerPool | None = None
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
-            await anyio.to_thread.run_sync(check_engine, "language", settings.language)
+            await anyio.to_thread.run_sync(check_language, settings.language)
             outside = await stack.enter_async_context(endpoints(settings))
             executor = pool = await stack.enter_async_context(_worker_pool(settings, workers, outside))
         queue = JobQueue(
@@ -250,7 +252,7 @@ class Server:
             findings=Findings(database),
             people=People(database),
             subjects=Subjects(database),
-            summaries=Summaries(database),
+            summaries=Summaries(database, _summaries(settings, executor)),
             trackers=Trackers(database),
             spool=spool,
             limits=limits,
@@ -305,6 +307,13 @@ class Server:
             ) from None
         await stack.enter_async_context(_beside(connections.run))
         self._url = _url(settings, host, runner.addresses[0][1])
+
+
+def _summaries(settings: ServerSettings, executor: Executor) -> Make:
+    """How summaries are made that were not asked for with the job: as those that were."""
+    if settings.language == "rules":
+        return by_rules
+    return partial(by_engine, executor, settings.request_timeout * _SHARE_FOR_SUMMARY)
 
 
 def _url(settings: ServerSettings, host: str, port: int) -> str:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import Database
-from .engines.base import Line, Speaker, SummaryPart
+from .engines.base import EngineError, LanguageOptions, Line, Speaker, SummaryPart, Task
 from .engines.language.summary import summarise
 from .ids import new_number
 from .lookups import has_unfinished, members_of
 from .records import SummaryRecord
 from .schema import conversations, messages, summaries
 
+if TYPE_CHECKING:
+    from .executor import Executor
+
+logger = logging.getLogger("symbl_async.server")
+
 Wanted = Literal["stored", "anew", "rest"]
 """What is there, or a first one; a new one instead of it; paragraphs on what no paragraph stands for yet."""
 
-METHOD = "extractive"
-"""How they are made: of sentences that were said, none worded anew."""
+Make = Callable[[str, Sequence[Line]], Awaitable[Sequence[SummaryPart]]]
+"""Makes the paragraphs for lines of the conversation with the id."""
 
 
 class NotReadyError(Exception):
@@ -33,12 +39,10 @@ class Summaries:
 
     Args:
         database: Where they are kept.
-        make: Makes the paragraphs; called in a thread, because a long conversation takes a while.
+        make: Makes the paragraphs.
     """
 
-    def __init__(
-        self, database: Database, *, make: Callable[[Sequence[Line]], Sequence[SummaryPart]] = summarise
-    ) -> None:
+    def __init__(self, database: Database, make: Make) -> None:
         self._database = database
         self._make = make
 
@@ -66,9 +70,9 @@ class Summaries:
                     "text": part.text,
                     "message_ids": [ids[line] for line in part.lines],
                     "covered": ids[part.covered[0] : part.covered[1] + 1],
-                    "method": METHOD,
+                    "method": part.method,
                 }
-                for part in await anyio.to_thread.run_sync(self._make, lines)
+                for part in await self._make(conversation_id, lines)
             ]
             async with self._database.write() as connection:
                 if not await _exists(connection, conversation_id):
@@ -83,6 +87,38 @@ class Summaries:
                 made = {row["id"] for row in rows}
                 kept = [row for row in await _stored(connection, conversation_id) if row.id in made]
                 return await _records(connection, conversation_id, kept)
+
+
+async def by_rules(_conversation_id: str, lines: Sequence[Line]) -> Sequence[SummaryPart]:
+    """Make the paragraphs of sentences that were said; in a thread, because a long conversation takes a while."""
+    return await anyio.to_thread.run_sync(summarise, lines)
+
+
+async def by_engine(
+    executor: Executor, patience: float, conversation_id: str, lines: Sequence[Line]
+) -> Sequence[SummaryPart]:
+    """Have the language engine make the paragraphs; where it does not within *patience* seconds, the rules do."""
+    if not lines:
+        return ()
+    options = LanguageOptions(summarise=True, summary_only=True)
+    task = Task(f"summary of {conversation_id}", options, lines=tuple(lines))
+    reason = f"it took longer than {patience:g} s"
+    with anyio.move_on_after(patience):
+        try:
+            parts = (await executor.run(task, None)).analysis.summary
+        except EngineError as error:
+            reason = str(error)
+        else:
+            if all(_is_possible(part, len(lines)) for part in parts):
+                return parts
+            reason = "it refers to lines that are not there"
+    logger.warning("the summary of conversation %s is made by the rules: %s", conversation_id, reason)
+    return await by_rules(conversation_id, lines)
+
+
+def _is_possible(part: SummaryPart, count: int) -> bool:
+    first, last = part.covered
+    return 0 <= first <= last < count and all(0 <= line < count for line in part.lines)
 
 
 async def _exists(connection: AsyncConnection, conversation_id: str) -> bool:

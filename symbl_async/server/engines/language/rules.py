@@ -65,17 +65,14 @@ class RuleLanguage:
 
     def analyse(self, lines: Sequence[Line], options: LanguageOptions, *, earlier: Sequence[str] = ()) -> Analysis:
         """Analyse the *lines* of one job; *earlier* texts of the conversation count for topics only."""
-        english = options.language.lower().startswith("en")
+        summary = summarise(lines) if options.summarise else ()
+        if options.summary_only:
+            return Analysis(tuple(LineAnalysis(NEUTRAL) for _ in lines), (), (), (), summary)
+        english = is_english(options.language)
         people = tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
         known = frozenset(first for person in people if (first := first_name(person)))
-        reference, day_first = parse_reference(options.reference_time), _day_first(options.language)
-        entities = EntityFinder(
-            [person.name for person in people],
-            reference=reference,
-            english=english,
-            day_first=day_first,
-            custom=options.entities if options.detect_entities else (),
-        )
+        reference, day_first = parse_reference(options.reference_time), is_day_first(options.language)
+        entities = entity_finder(people, options)
         reader = _Reader(people, known, reference, day_first, entities)
         per_line: list[LineAnalysis] = []
         room = MOST_MATCHES if options.detect_entities else 0
@@ -95,8 +92,19 @@ class RuleLanguage:
             tuple(insights),
             find_topics([*earlier, *texts], names=known) if english else (),
             find_matches(texts, [insight.text for insight in insights], options.trackers, inflected=english),
-            summarise(lines) if options.summarise else (),
+            summary,
         )
+
+
+def entity_finder(people: Sequence[Speaker], options: LanguageOptions) -> EntityFinder:
+    """Return what finds the entities of a conversation between *people*."""
+    return EntityFinder(
+        [person.name for person in people],
+        reference=parse_reference(options.reference_time),
+        english=is_english(options.language),
+        day_first=is_day_first(options.language),
+        custom=options.entities if options.detect_entities else (),
+    )
 
 
 def load(setting: EngineSetting, outside: Outside) -> RuleLanguage:
@@ -182,5 +190,11 @@ def first_name(person: Speaker) -> str | None:
     )
 
 
-def _day_first(language: str) -> bool:
+def is_english(language: str) -> bool:
+    """Tell whether a BCP 47 tag stands for English."""
+    return language.lower().startswith("en")
+
+
+def is_day_first(language: str) -> bool:
+    """Tell whether 5/12 is the fifth of December where *language*, a BCP 47 tag, is spoken."""
     return language.lower() not in ("en", "en-us")
