@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from ..base import Analysis, Insight, LanguageOptions, Line, LineAnalysis, Speaker
+from attrs import evolve
+
+from ..base import Analysis, Insight, InsightKind, LanguageOptions, Line, LineAnalysis, Speaker
 from .actions import Task, find_assignee, find_task
+from .calibration import calibrated
 from .dates import find_due, parse_reference
 from .entities import EntityFinder
 from .lexicon import FILLERS
@@ -57,7 +60,13 @@ class RuleLanguage:
 
     Other languages than English get neutral sentiment, no insights and no topics; trackers look for their phrases as
     they are, entities by patterns and the caller's own words.
+
+    Args:
+        calibrate: Turns the kind of an insight, and how telling the rule is that found it, into the score it gets.
     """
+
+    def __init__(self, *, calibrate: Callable[[InsightKind, float], float] = calibrated) -> None:
+        self._calibrate = calibrate
 
     def split(self, text: str) -> Sequence[str]:
         """Cut *text* into sentences; joining them with a space gives the words of *text* again."""
@@ -79,7 +88,10 @@ class RuleLanguage:
         insights: list[Insight] = []
         for index, line in enumerate(lines):
             text = line.text[:_LONGEST_READ]
-            found = list(reader.read(line, index)) if english else []
+            found = [
+                evolve(insight, score=self._calibrate(insight.kind, insight.score))
+                for insight in (reader.read(line, index) if english else ())
+            ]
             insights.extend(found)
             phrases = [phrase for insight in found for phrase in insight.phrases] if options.detect_phrases else []
             mood = read_sentiment(text) if english else NEUTRAL
