@@ -295,7 +295,7 @@ def test_capitals_of_german_nouns_are_no_names() -> None:
     lines = [Line("Ich schicke den Bericht bis Freitag an Petra.", 0.0, 1.0, NADIA)]
     german = LanguageOptions(language="de-DE", summarise=True)
     for text, method in (
-        ("Nadia schickt den Bericht an Petra, mit einer Frist.", "abstractive"),
+        ("Nadia schickt den Bericht an Petra, mit einer Anlage.", "abstractive"),
         ("Nadia schickt den Bericht an Petra, 20 Seiten.", "extractive"),
     ):
         found = analysed(said(changed("summary", {"text": text})), lines=lines, options=german)[0]
