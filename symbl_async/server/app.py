@@ -36,6 +36,7 @@ from .outbox import Outbox
 from .people import People
 from .queue import JobQueue
 from .recordings import Recordings
+from .rereading import Rereader
 from .retention import Retention
 from .routes import add_routes
 from .services import SERVICES, Services
@@ -43,7 +44,7 @@ from .settings import ServerSettings, is_wildcard
 from .spool import Spool
 from .store import Store
 from .subjects import Subjects
-from .summaries import Make, Summaries, by_engine, by_rules
+from .summaries import Summaries
 from .tls import tls_context
 from .trackers import Trackers
 from .webhooks import Webhooks
@@ -60,8 +61,8 @@ except ImportError:  # pragma: no cover - no such locks on this platform
 _MAX_LINE = 1024 * 1024
 # After an early answer: long enough for the peer to read it, short enough for an endless body.
 _LINGERING = 2.0
-# Of the time that a request has, for an engine to make a summary; what is left is for the rules.
-_SHARE_FOR_SUMMARY = 0.75
+# Of the time that a request has, for an engine to read a conversation again; what is left is for the rules.
+_SHARE_FOR_ENGINE = 0.75
 
 
 class Server:
@@ -244,6 +245,9 @@ class Server:
         )
         # After the last request, before anything of the above is cancelled.
         stack.push_async_callback(self._drain, queue, webhooks)
+        rereader = Rereader(
+            None if settings.language == "rules" else executor, patience=settings.request_timeout * _SHARE_FOR_ENGINE
+        )
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -251,8 +255,8 @@ class Server:
             conversations=Conversations(database),
             findings=Findings(database),
             people=People(database),
-            subjects=Subjects(database),
-            summaries=Summaries(database, _summaries(settings, executor)),
+            subjects=Subjects(database, rereader),
+            summaries=Summaries(database, rereader),
             trackers=Trackers(database),
             spool=spool,
             limits=limits,
@@ -307,13 +311,6 @@ class Server:
             ) from None
         await stack.enter_async_context(_beside(connections.run))
         self._url = _url(settings, host, runner.addresses[0][1])
-
-
-def _summaries(settings: ServerSettings, executor: Executor) -> Make:
-    """How summaries are made that were not asked for with the job: as those that were."""
-    if settings.language == "rules":
-        return by_rules
-    return partial(by_engine, executor, settings.request_timeout * _SHARE_FOR_SUMMARY)
 
 
 def _url(settings: ServerSettings, host: str, port: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from ..server.engines._wire import Answer, dump_answer, load_answer
 from ..server.engines.base import (
@@ -102,12 +102,9 @@ def check_language_engine(
     _analysed(loaded, "nothing after something", (), options, earlier=[line.text for line in talk])
     _analysed(loaded, "a conversation with an earlier part", talk[4:], options, [line.text for line in talk[:4]])
     _analysed(loaded, "a conversation with nothing wanted", talk, LanguageOptions())
-    _analysed(
-        loaded,
-        "a conversation of which only the summary is wanted",
-        talk,
-        LanguageOptions(summarise=True, summary_only=True),
-    )
+    only: tuple[Literal["summary", "topics"], ...] = ("summary", "topics")
+    for part in only:
+        _analysed(loaded, f"only the {part}", talk, LanguageOptions(summarise=part == "summary", only=part))
     _analysed(loaded, "a long conversation", _lines(_TALK * (_LONG // len(_TALK))), options)
     _analysed(loaded, "a conversation without speakers", _lines([(text, None) for text, _ in _TALK]), options)
     for text in _ODD:

@@ -112,7 +112,7 @@ def test_only_what_is_wanted_is_asked_for() -> None:
     found, model = analysed(said(ANSWER), more="&features=topics")
     assert found.insights == rules().insights
     assert found.summary == rules().summary
-    only = LanguageOptions(summarise=True, summary_only=True)
+    only = LanguageOptions(summarise=True, only="summary")
     found, model = analysed(said(ANSWER), options=only)
     assert model.asked[0]["response_format"]["json_schema"]["schema"]["required"] == ["summary"]
     assert (found.insights, found.topics, found.summary[0].method) == ((), (), "abstractive")

@@ -74,10 +74,13 @@ async def test_model_is_asked_by_jobs_and_for_summaries() -> None:
         assert {request.headers["Authorization"] for request in seen} == {f"Bearer {KEY}"}
         wanted = [json.loads(await request.read())["response_format"]["json_schema"]["schema"] for request in seen]
         assert [schema["required"] for schema in wanted] == [["insights", "topics"], ["summary"], ["summary"]]
+        again = (await api.get(conversation_id, "/topics?refresh=true"))["topics"]
+        assert [topic["text"] for topic in again] == ["login page review", "budget report"]
+        assert len(seen) == 4
         asked_for = await completed(api, "?enableSummary=true")
-        assert len(seen) == 4
+        assert len(seen) == 5
         assert await methods(api, asked_for) == ["abstractive"]
-        assert len(seen) == 4
+        assert len(seen) == 5
 
 
 async def test_refused_key_leaves_the_rules(caplog: pytest.LogCaptureFixture) -> None:

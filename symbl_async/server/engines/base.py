@@ -248,7 +248,7 @@ class LanguageOptions:
         detect_entities: Also find what the words name.
         entities: With *detect_entities*: the caller's own kinds.
         summarise: Also make a summary.
-        summary_only: Nothing but a summary is wanted; the rest may be left out.
+        only: Nothing else is wanted; the rest may be left out.
     """
 
     language: str = "en-US"
@@ -258,7 +258,7 @@ class LanguageOptions:
     detect_entities: bool = False
     entities: tuple[CustomEntity, ...] = ()
     summarise: bool = False
-    summary_only: bool = False
+    only: Literal["summary", "topics"] | None = None
 
 
 @frozen

@@ -74,12 +74,11 @@ class RuleLanguage:
 
     def analyse(self, lines: Sequence[Line], options: LanguageOptions, *, earlier: Sequence[str] = ()) -> Analysis:
         """Analyse the *lines* of one job; *earlier* texts of the conversation count for topics only."""
-        summary = summarise(lines) if options.summarise else ()
-        if options.summary_only:
-            return Analysis(tuple(LineAnalysis(NEUTRAL) for _ in lines), (), (), (), summary)
+        if options.only is not None:
+            return self._one_part(lines, options, earlier)
         english = is_english(options.language)
-        people = tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
-        known = frozenset(first for person in people if (first := first_name(person)))
+        people = _people(lines)
+        known = _first_names(people)
         reference, day_first = parse_reference(options.reference_time), is_day_first(options.language)
         entities = entity_finder(people, options)
         reader = _Reader(people, known, reference, day_first, entities)
@@ -104,8 +103,15 @@ class RuleLanguage:
             tuple(insights),
             find_topics([*earlier, *texts], names=known) if english else (),
             find_matches(texts, [insight.text for insight in insights], options.trackers, inflected=english),
-            summary,
+            summarise(lines) if options.summarise else (),
         )
+
+    def _one_part(self, lines: Sequence[Line], options: LanguageOptions, earlier: Sequence[str]) -> Analysis:
+        found = Analysis(tuple(LineAnalysis(NEUTRAL) for _ in lines), (), ())
+        if options.only == "topics" and is_english(options.language):
+            texts = [*earlier, *(line.text for line in lines)]
+            return evolve(found, topics=find_topics(texts, names=_first_names(_people(lines))))
+        return evolve(found, summary=summarise(lines)) if options.summarise else found
 
 
 def entity_finder(people: Sequence[Speaker], options: LanguageOptions) -> EntityFinder:
@@ -188,7 +194,15 @@ def clean(sentence: str) -> str:
     return rest[0].upper() + rest[1:] if sentence[0].isupper() else rest
 
 
-def first_name(person: Speaker) -> str | None:
+def _people(lines: Sequence[Line]) -> tuple[Speaker, ...]:
+    return tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
+
+
+def _first_names(people: Sequence[Speaker]) -> frozenset[str]:
+    return frozenset(first for person in people if (first := _first_name(person)))
+
+
+def _first_name(person: Speaker) -> str | None:
     """The first name of *person* in lower case, where the name they have is one that somebody would say."""
     parts = person.name.lower().split()
     # "Speaker 2" and addresses are labels, not names that somebody would say.

@@ -128,8 +128,8 @@ class ModelLanguage:
 
     def _wanted(self, options: LanguageOptions) -> frozenset[Part]:
         wanted = set(self._setting.features)
-        if options.summary_only:
-            wanted &= {"summary"}
+        if options.only is not None:
+            wanted &= {options.only}
         if not options.summarise:
             wanted.discard("summary")
         return frozenset(wanted)
