@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -23,8 +22,7 @@ LONGEST_SUMMARY: Final = 1_500
 MOST_ITEMS: Final = 200
 """Insights, topics or line numbers in one answer."""
 _LONGEST_ANSWER: Final = 256 * 1024
-_THOUGHT: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-_FENCED: Final = re.compile(r"\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*", re.DOTALL | re.IGNORECASE)
+_FENCE: Final = "```"
 
 Score = Annotated[float, Meta(ge=0, le=1)]
 LineNumber = Annotated[int, Meta(ge=0, le=1_000_000_000)]
@@ -122,12 +120,22 @@ def read_reply(reply: OutsideReply) -> dict[str, msgspec.Raw]:
         raise AnswerError("the answer was empty")
     if len(content) > _LONGEST_ANSWER:
         raise AnswerError("the answer was too long")
-    content = _THOUGHT.sub("", content, count=1)
-    fenced = _FENCED.fullmatch(content)
     try:
-        return msgspec.json.decode(fenced[1] if fenced else content, type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(_unwrapped(content), type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, RecursionError):
         raise AnswerError("the answer was not a JSON object") from None
+
+
+def _unwrapped(content: str) -> str:
+    """Take off what some models put around an answer: their thoughts before it, a fence about it."""
+    content = content.strip()
+    if content.startswith("<think>"):
+        content = content.partition("</think>")[2].strip()
+    if content.startswith(_FENCE) and content.endswith(_FENCE):
+        language, _, rest = content.removeprefix(_FENCE).removesuffix(_FENCE).partition("\n")
+        if language.strip().lower() in ("", "json"):
+            return rest
+    return content
 
 
 def read_insights(members: dict[str, msgspec.Raw]) -> list[ToldInsight]:

@@ -20,7 +20,7 @@ from ..language.inflections import stem
 from ..language.matching import spoken_words
 from ..language.summary import EMPTY
 from .answers import LONGEST_SUMMARY, LONGEST_TEXT, LONGEST_TOPIC, AnswerError, ToldInsight, ToldSummary, ToldTopic
-from .windows import Window
+from .windows import LONGEST_LINE, Window
 
 UNSURE: Final = 0.8
 """Score of an insight or topic that a model gives none."""
@@ -53,14 +53,15 @@ class Said:
     """
 
     def __init__(self, lines: Sequence[Line], *, english: bool, capital_nouns: bool) -> None:
-        self.lines = lines
+        # No more than what a model gets to read.
+        self.texts = [line.text[:LONGEST_LINE] for line in lines]
         self._english = english
         self._capital_nouns = capital_nouns
-        self._keys = [frozenset(_keys(line.text)) for line in lines]
+        self._keys = [frozenset(_keys(text)) for text in self.texts]
         self.speakers = tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
         self._names = frozenset(key for person in self.speakers for key in _keys(person.name))
         self._all = frozenset(self._names.union(*self._keys))
-        self._text = "\n".join(line.text for line in lines).casefold()
+        self._text = "\n".join(self.texts).casefold()
         self._numbers: frozenset[str] | None = None
 
     def near(self, text: str, line: int) -> bool:
@@ -117,7 +118,7 @@ class Said:
     def _said_numbers(self) -> frozenset[str]:
         if self._numbers is None:
             names = " ".join(person.name for person in self.speakers)
-            texts = [*(line.text for line in self.lines), names]
+            texts = [*self.texts, names]
             written = (number for text in texts for whole, parts in _digits(text) for number in (whole, *parts))
             spoken = (amount.value for text in texts if self._english for amount in find_amounts(text))
             self._numbers = frozenset(written) | {re.split(r"[ %]", value)[0] for value in spoken}
@@ -161,7 +162,7 @@ def believe_insights(
             score=UNSURE if item.score is None else item.score,
             definitive=item.definitive is not False,
             assignee=said.person(item.assignee) if task else None,
-            due=_due(item.due, said.lines[item.line].text, began, day_first) if task else None,
+            due=_due(item.due, said.texts[item.line], began, day_first) if task else None,
         )
         found.setdefault((insight.line, insight.kind, text.casefold()), insight)
     if told and not found:
