@@ -61,10 +61,19 @@ _SCORES: Final[dict[str, dict[Role, float]]] = {
     "wish": {"speaker": 0.65, "group": 0.62},
     "plan": {"speaker": 0.8, "group": 0.75, "named": 0.7},
     "vow": {"speaker": 0.9, "group": 0.85, "named": 0.85, "team": 0.75, "other": 0.6},
+    "would": {"speaker": 0.6, "group": 0.58},
+    "present": {"speaker": 0.6, "group": 0.65},
     "progressive": {"speaker": 0.8, "group": 0.7, "named": 0.65},
     "minutes": {"named": 0.75},
 }
-_SUGGESTIONS: Final = frozenset({"should", "can", "could", "wish"})
+_SUGGESTIONS: Final = frozenset({"should", "can", "could", "wish", "would"})
+_REPEATED: Final = words("every each always usually daily weekly mondays tuesdays wednesdays thursdays fridays")
+_UNREAL: Final = words("was were had been rather")
+_HANDING: Final = words(
+    "sending forwarding putting booking ordering raising filing escalating passing submitting shipping uploading"
+    " canceling cancelling refunding issuing"
+)
+"""Acts of a moment: in progress, they are about to be done."""
 _HABITS: Final = words("usually typically normally generally often sometimes")
 _SETTINGS: Final[dict[Role, Setting]] = {"speaker": "promise", "group": "promise", "listener": "told"}
 
@@ -166,7 +175,14 @@ def _binds(tokens: Sequence[Token], actor: Actor, force: Force, deed: Deed) -> b
         if deed.follow_up and tokens[deed.verb].norm == "meeting":
             return False
         caring = follows(tokens, deed.verb, "taking care of") or tokens[deed.verb].norm == "handling"
-        return (deed.timed or caring) and deed.complete
+        return (deed.timed or caring or _hands(tokens, actor, deed)) and deed.complete
+    if force.kind == "would":
+        unreal = any(token.norm in _UNREAL for token in tokens[force.verb + 1 :])
+        return deed.known and deed.complete and deed.timed and not unreal
+    if force.kind == "present":
+        return _arranged(tokens, actor, deed)
+    if tokens[force.verb - 1].norm == "better" and not deed.known:
+        return False
     if force.kind == "can" and actor.role == "listener":
         # "You can send it to me" asks, "You can pay by card" informs.
         return any(token.norm in ("me", "us") for token in tokens[deed.verb + 1 : deed.verb + 7])
@@ -177,6 +193,27 @@ def _binds(tokens: Sequence[Token], actor: Actor, force: Force, deed: Deed) -> b
     if actor.role == "other":
         return tokens[deed.verb].norm in ERRAND_VERBS and deed.complete
     return True
+
+
+def _hands(tokens: Sequence[Token], actor: Actor, deed: Deed) -> bool:
+    """Tell "I'm sending it over" from "I'm sending my kids to school" and "I'm putting you on hold"."""
+    rest = [token.norm for token in tokens[deed.verb + 1 : deed.verb + 4]]
+    return (
+        actor.role in ("speaker", "group")
+        and tokens[deed.verb].norm in _HANDING
+        and "my" not in rest[:1]
+        and "hold" not in rest
+    )
+
+
+def _arranged(tokens: Sequence[Token], actor: Actor, deed: Deed) -> bool:
+    """Tell "then we speak again on Thursday" from habits ("we meet every Monday") and from things past."""
+    if not deed.follow_up or any(token.norm in _REPEATED for token in tokens):
+        return False
+    rest = {token.norm for token in tokens[deed.verb + 1 : deed.verb + 6]}
+    return "again" in rest or (
+        deed.timed and (actor.role == "group" or "you" in rest or rest & {"by", "over", "round"} != set())
+    )
 
 
 def _task(

@@ -113,8 +113,12 @@ _REPORTING: Final = words(
     "said says told asked thinks thought wants wanted mentioned heard wrote explained announced claims claimed"
     " reported believes knows knew insisted suggested"
 )
-_MAIN_OPENERS: Final = words("i we please let you they he she make remind could can")
-POLITE: Final = words("please great helpful appreciated nice perfect lovely kind grateful awesome fantastic")
+_MAIN_OPENERS: Final = words("i we please let you they he she make have remind could can")
+_MINDING: Final = ("would not mind", "would mind", "do not mind", "does not mind")
+POLITE: Final = words(
+    "please great helpful appreciated appreciate nice perfect lovely kind grateful awesome fantastic wonderful"
+    " brilliant amazing useful handy ideal debt thanks thank"
+)
 """Words that turn "if you could ..." into a request."""
 _PREDICATE_ENDS: Final = words("done ready finished there home again happens works possible okay fails")
 """Words that close a leading clause even where no comma is written: "when you are done send it"."""
@@ -166,7 +170,8 @@ def read_clauses(tokens: Sequence[Token], known: frozenset[str]) -> Iterator[Cla
         ):
             continue
         seen = clause.start
-        yield evolve(clause, joined=not (tokens[index].punctuation or tokens[index - 1].punctuation))
+        joint = tokens[index].norm in ("and", "or") or not (tokens[index].punctuation or tokens[index - 1].punctuation)
+        yield evolve(clause, joined=joint)
     if not reported:
         yield from _run_ons(tokens, known)
 
@@ -273,6 +278,11 @@ def _read_address(tokens: Sequence[Token], index: int, known: frozenset[str]) ->
         "must",
     ):
         return token.norm.capitalize(), False, index + 1
+    if after == "you" and (
+        norm_at(tokens, index + 2) in ACTION_VERBS | words("take do get make keep go")
+        or follows(tokens, index + 2, "and your")
+    ):
+        return token.norm.capitalize(), False, index + 1
     return None
 
 
@@ -296,16 +306,15 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
     if not subordinate and word not in _LEADING_PREPOSITIONS:
         return index
     last = min(index + _LONGEST_LEAD, len(tokens) - 1)
-    if (
-        follows(tokens, index, "if you")
-        and norm_at(tokens, index + 2) in ("could", "can", "would")
-        and _pleads(tokens, index)
-    ):
+    condition = read_condition(tokens, index, known) if word == "if" else None
+    if condition is not None and pleads(tokens, condition.verb):
         return index
     for position in range(index + 2, last):
         if tokens[position].norm == ",":
             return position + 1
     for position in range(index + (3 if subordinate and word != "after" else 2), last):
+        if word in ("if", "when") and _asks_at(tokens, position):
+            return position
         if tokens[position].norm in _MAIN_OPENERS and _opens_main(tokens, position):
             return position
         if subordinate and tokens[position].norm in _PREDICATE_ENDS and norm_at(tokens, position + 1) in ACTION_VERBS:
@@ -313,9 +322,54 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
     return index
 
 
-def _pleads(tokens: Sequence[Token], index: int) -> bool:
-    """Tell whether "if you could ..., that would be great" asks, rather than sets a condition."""
-    return any(token.norm in POLITE for token in tokens[index:])
+@frozen
+class Condition:
+    """A condition that may be a request: "if you could ...", "if Sam wouldn't mind ...".
+
+    Attributes:
+        verb: Index where the verb phrase starts.
+        name: Whom it names.
+        gerund: True when the verb has its -ing form.
+    """
+
+    verb: int
+    name: str | None = None
+    gerund: bool = False
+
+
+def read_condition(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Condition | None:
+    """Read "if" at *index* with somebody who might do something."""
+    who = norm_at(tokens, index + 1)
+    name: str | None = None
+    if who not in ("you", "someone", "somebody"):
+        named = index + 1 < len(tokens) and (is_name(tokens, index + 1, known) or tokens[index + 1].capital)
+        if not named or who in PERSONAL:
+            return None
+        name = who.capitalize()
+    for phrase in _MINDING:
+        if follows(tokens, index + 2, phrase):
+            return Condition(index + 2 + len(phrase.split()), name, gerund=True)
+    modal = norm_at(tokens, index + 2)
+    return Condition(index + 3, name) if modal in (("could", "can", "would") if name is None else ("could",)) else None
+
+
+def pleads(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether what stands from *index* on asks ("..., that would be great") or is all there is."""
+    rest = [token.norm for token in tokens[index:]]
+    helps = any(rest[i : i + 2] == ["would", "help"] for i in range(len(rest)))
+    alone = "," not in rest and not AUXILIARIES & set(rest) and "if" not in rest and "'s" not in rest and len(rest) > 3
+    quiets = "that" in rest and "would" in rest[rest.index("that") : rest.index("that") + 2]
+    return helps or alone or quiets or bool(POLITE & set(rest))
+
+
+def _asks_at(tokens: Sequence[Token], index: int) -> bool:
+    """Find where "so if it fails again what do we do" begins to ask."""
+    return (
+        tokens[index].norm in ("what", "who", "where", "how", "which")
+        and tokens[index - 1].norm not in _GOVERNING - PERSONAL - words("me us")
+        and norm_at(tokens, index + 1) in AUXILIARIES | {"happens"}
+        and (norm_at(tokens, index + 2) in PERSONAL | words("the your then") or norm_at(tokens, index + 1) == "happens")
+    )
 
 
 def _opens_main(tokens: Sequence[Token], index: int) -> bool:
@@ -327,6 +381,8 @@ def _opens_main(tokens: Sequence[Token], index: int) -> bool:
         return after in ("me", "us")
     if word == "make":
         return after == "sure"
+    if word == "have":
+        return after in ("him", "her", "them", "someone")
     if word in ("can", "could"):
         return after == "you"
     return word in PERSONAL and (after in words("will need should must") or follows(tokens, index + 1, "am going to"))

@@ -7,7 +7,6 @@ from typing import Final
 
 from .actors import Actor, read_actor
 from .asked import Asked, ask, group, listener, person_to
-from .clauses import POLITE
 from .lexicon import words
 from .tokens import Token, follows, is_question, norm_at
 from .verbs import Deed, judge
@@ -38,8 +37,6 @@ def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
         for phrase in _WANTED:
             if follows(tokens, index, phrase):
                 return person_to(tokens, index + len(phrase.split()), known, 0.85)
-    if word == "if":
-        return _if_you_could(tokens, index)
     grateful = follows(tokens, index, "i would appreciate it") or follows(tokens, index, "i would be grateful")
     if (
         word == "it"
@@ -59,16 +56,6 @@ def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
     if word == "would" and follows(tokens, index, "would it be possible for you to"):
         return ask(tokens, index + 7, "asked", 0.75, definitive=False)
     return None
-
-
-def _if_you_could(tokens: Sequence[Token], index: int) -> Asked | None:
-    """Read "if you could send the list around, please": a condition that is all there is."""
-    if norm_at(tokens, index + 1) not in _IF_YOU or norm_at(tokens, index + 2) not in ("could", "can", "would"):
-        return None
-    rest = [token.norm for token in tokens[index:]]
-    if not POLITE & set(rest):
-        return None
-    return ask(tokens, index + 3, "asked", 0.75, definitive=False)
 
 
 _TASK_NOUNS: Final = words(
@@ -166,15 +153,15 @@ def _cleft(tokens: Sequence[Token], index: int) -> Asked | None:
     whom = norm_at(tokens, index + 1)
     if whom not in ("i", "we", "you"):
         return None
-    if follows(tokens, index + 2, "would suggest is") or follows(tokens, index + 2, "suggest is"):
-        at = next(i for i in range(index, len(tokens)) if tokens[i].norm == "is") + 1
-        at += norm_at(tokens, at) == "that"
-        return (
-            ask(tokens, at + 1, "promise", 0.65, actor=group(at), definitive=False)
-            if norm_at(tokens, at) in ("we", "you")
-            else None
-        )
+    if norm_at(tokens, index + (3 if norm_at(tokens, index + 2) == "would" else 2)) in (
+        "suggest",
+        "propose",
+        "recommend",
+    ):
+        return _suggested(tokens, index)
     for position in range(index + 3, min(index + 9, len(tokens) - 2)):
+        if tokens[position].punctuation:
+            return None
         if tokens[position].norm == "do" and tokens[position + 1].norm in ("is", "next"):
             after = position + 2
             while norm_at(tokens, after) in ("is", "to", ",", "i", "will", "we"):
@@ -182,6 +169,25 @@ def _cleft(tokens: Sequence[Token], index: int) -> Asked | None:
             actor = {"i": Actor("speaker", after), "we": group(after)}.get(whom, listener(after))
             return ask(tokens, after, "promise" if whom != "you" else "told", 0.8, actor=actor)
     return None
+
+
+def _suggested(tokens: Sequence[Token], index: int) -> Asked | None:
+    """Read "what I'd suggest is that we ...", "what I'd recommend, and it is only my view, is to ask them"."""
+    at = next((i for i in range(index + 3, min(index + 14, len(tokens))) if _resumes(tokens, i)), None)
+    if at is None:
+        return None
+    at += 1
+    at += norm_at(tokens, at) == "that"
+    if norm_at(tokens, at) in ("we", "you"):
+        return ask(tokens, at + 1, "promise", 0.65, actor=group(at), definitive=False)
+    return ask(tokens, at + 1, "asked", 0.65, definitive=False) if norm_at(tokens, at) == "to" else None
+
+
+def _resumes(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether the "is" of the sentence stands here: at once or after what is put in between commas."""
+    return tokens[index].norm == "is" and (
+        tokens[index - 1].norm in ("suggest", "propose", "recommend", ",") and norm_at(tokens, index + 1) != "it"
+    )
 
 
 def read_proposal(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:

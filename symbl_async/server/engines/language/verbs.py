@@ -47,6 +47,8 @@ _SKIPPED: Final = (
     "do me a favor and",
     "do us a favour and",
 )
+_BRIEFLY: Final = ("for a moment", "for a second", "for a minute", "for a sec", "real quick")
+_OTHER_HEARERS: Final = words("the my our him her them everyone everybody")
 _PARTICLES: Final = words("up out down off over back in on away together through around along forward ahead")
 _NEVER_VERBS: Final = (
     AUXILIARIES | PREPOSITIONS | CONJUNCTIONS | DETERMINERS | WH | PERSONAL | OBJECT_PRONOUNS | words("there not never")
@@ -115,7 +117,7 @@ def _main_verb(tokens: Sequence[Token], index: int) -> int | None:
 
 
 def _judge_be(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | None:
-    if follows(tokens, verb, "be in touch"):
+    if is_follow_up(tokens, verb, setting):
         return _deed(tokens, verb, follow_up=True)
     following = verb + 1
     if follows(tokens, following, "responsible for") or follows(tokens, following, "in charge of"):
@@ -135,10 +137,9 @@ def _judge_gerund(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed 
 
 def _judge_base(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | None:
     word = tokens[verb].norm
-    joint = setting in ("promise", "let_me", "lets", "asked")
     if word.endswith("ing") and word not in ACTION_VERBS:
         return None
-    if is_follow_up(tokens, verb, joint=joint):
+    if is_follow_up(tokens, verb, setting):
         return _deed(tokens, verb, follow_up=True)
     special = LIGHT_VERBS.get(word)
     if special is not None and not special(tokens, verb, setting):
@@ -147,7 +148,11 @@ def _judge_base(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | 
         return None
     if word == "put" and "pin" in rest_of(tokens, verb)[:3]:
         return _second_verb(tokens, verb, setting)
-    if word in ("park", "leave") and joint and norm_at(tokens, verb + 1) in ("this", "that", "it"):
+    if (
+        word in ("park", "leave")
+        and setting in ("promise", "let_me", "lets", "asked")
+        and norm_at(tokens, verb + 1) in ("this", "that", "it")
+    ):
         return _second_verb(tokens, verb, setting)
     if not _outlasts_the_talk(tokens, verb, setting):
         return _second_verb(tokens, verb, setting)
@@ -219,6 +224,10 @@ def _outlasts_the_talk(tokens: Sequence[Token], verb: int, setting: Setting) -> 
     """Tell tasks from announcements of what comes next in the talk ("Let me open the file", "I'll explain")."""
     word = tokens[verb].norm
     if setting not in ("promise", "let_me", "lets"):
+        return True
+    if any(follows(tokens, place, phrase) for place in range(verb + 1, len(tokens) - 2) for phrase in _BRIEFLY):
+        return False
+    if word in ("warn", "remind", "brief", "show") and norm_at(tokens, verb + 1) in _OTHER_HEARERS:
         return True
     if word in SPEECH_VERBS or (
         setting in ("let_me", "lets") and word in ON_THE_SPOT_VERBS and not _changes_a_thing(tokens, verb)
