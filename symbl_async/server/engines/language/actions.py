@@ -179,6 +179,12 @@ def _binds(tokens: Sequence[Token], actor: Actor, force: Force, deed: Deed) -> b
     if force.kind == "would":
         unreal = any(token.norm in _UNREAL for token in tokens[force.verb + 1 :])
         return deed.known and deed.complete and deed.timed and not unreal
+    if force.kind == "vow" and actor.role == "other" and not deed.timed:
+        return False
+    if force.kind == "can" and follows(tokens, deed.verb, "do that") and deed.verb + 3 >= len(tokens):
+        return False
+    if actor.role == "team" and force.kind == "will" and not deed.known:
+        return False
     if force.kind == "present":
         return _arranged(tokens, actor, deed)
     if tokens[force.verb - 1].norm == "better" and not deed.known:

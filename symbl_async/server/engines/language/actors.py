@@ -266,6 +266,7 @@ _FORCES: Final = (
     ("offered to", "vow", False),
     ("volunteered to", "vow", False),
     ("commit to", "vow", False),
+    ("volunteer to", "vow", False),
     ("undertake to", "vow", False),
 )
 _AFTER_BE: Final = (

@@ -170,7 +170,8 @@ def read_clauses(tokens: Sequence[Token], known: frozenset[str]) -> Iterator[Cla
         ):
             continue
         seen = clause.start
-        joint = tokens[index].norm in ("and", "or") or not (tokens[index].punctuation or tokens[index - 1].punctuation)
+        apart = tokens[index].punctuation or tokens[index - 1].punctuation or tokens[index].norm == "so"
+        joint = bool({tokens[index].norm, tokens[index + 1].norm} & {"and", "or"}) or not apart
         yield evolve(clause, joined=joint)
     if not reported:
         yield from _run_ons(tokens, known)
@@ -295,6 +296,8 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
     """Index after a leading time or subordinate clause, or *index* itself when there is none."""
     word = tokens[index].norm
     subordinate = word in _SUBORDINATORS and not (word == "as" and norm_at(tokens, index + 1) == "you")
+    if follows(tokens, index, "first thing") and norm_at(tokens, index + 2) in _TIME_LEADS:
+        return _after_lead(tokens, index + 2, known)
     if word in _TIME_LEADS or (
         word in ("next", "this")
         and norm_at(tokens, index + 1) in words("week month morning afternoon evening") | _TIME_LEADS
@@ -358,8 +361,11 @@ def pleads(tokens: Sequence[Token], index: int) -> bool:
     rest = [token.norm for token in tokens[index:]]
     helps = any(rest[i : i + 2] == ["would", "help"] for i in range(len(rest)))
     alone = "," not in rest and not AUXILIARIES & set(rest) and "if" not in rest and "'s" not in rest and len(rest) > 3
+    enables = {"me", "us"} & set(rest[1:2]) and any(
+        rest[i : i + 2] in (["i", "can"], ["we", "can"]) for i in range(len(rest))
+    )
     quiets = "that" in rest and "would" in rest[rest.index("that") : rest.index("that") + 2]
-    return helps or alone or quiets or bool(POLITE & set(rest))
+    return helps or alone or bool(enables) or quiets or bool(POLITE & set(rest))
 
 
 def _asks_at(tokens: Sequence[Token], index: int) -> bool:
@@ -385,7 +391,12 @@ def _opens_main(tokens: Sequence[Token], index: int) -> bool:
         return after in ("him", "her", "them", "someone")
     if word in ("can", "could"):
         return after == "you"
-    return word in PERSONAL and (after in words("will need should must") or follows(tokens, index + 1, "am going to"))
+    return word in PERSONAL and (
+        after in words("will need should must")
+        or follows(tokens, index + 1, "am going to")
+        or follows(tokens, index + 1, "have to")
+        or (after == "am" and norm_at(tokens, index + 2).endswith("ing"))
+    )
 
 
 def _reports(tokens: Sequence[Token], index: int) -> bool:

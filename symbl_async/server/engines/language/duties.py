@@ -7,6 +7,7 @@ from typing import Final
 
 from .actors import Actor, read_actor
 from .asked import Asked, ask, group, listener, person_to
+from .followups import has_future
 from .lexicon import words
 from .tokens import Token, follows, is_question, norm_at
 from .verbs import Deed, judge
@@ -26,6 +27,8 @@ _WANTED: Final = (
     "i will need",
     "we will need",
     "i have asked",
+    "i am going to need",
+    "i am going to ask",
 )
 _IF_YOU: Final = words("you someone somebody")
 
@@ -37,6 +40,10 @@ def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
         for phrase in _WANTED:
             if follows(tokens, index, phrase):
                 return person_to(tokens, index + len(phrase.split()), known, 0.85)
+    for phrase in ("i would be grateful for", "i would appreciate", "we would appreciate"):
+        thing = index + len(phrase.split())
+        if follows(tokens, index, phrase) and norm_at(tokens, thing) in ("a", "an", "the", "your", "another"):
+            return Asked(Deed(thing - 1, False, True, True, has_future(tokens, thing)), listener(thing), 0.65, False)
     grateful = follows(tokens, index, "i would appreciate it") or follows(tokens, index, "i would be grateful")
     if (
         word == "it"
@@ -162,8 +169,10 @@ def _cleft(tokens: Sequence[Token], index: int) -> Asked | None:
     for position in range(index + 3, min(index + 9, len(tokens) - 2)):
         if tokens[position].punctuation:
             return None
-        if tokens[position].norm == "do" and tokens[position + 1].norm in ("is", "next"):
-            after = position + 2
+        if tokens[position].norm == "do":
+            after = next((i + 1 for i in range(position + 1, position + 6) if norm_at(tokens, i) == "is"), None)
+            if after is None or any(token.punctuation for token in tokens[position:after]):
+                return None
             while norm_at(tokens, after) in ("is", "to", ",", "i", "will", "we"):
                 after += 1
             actor = {"i": Actor("speaker", after), "we": group(after)}.get(whom, listener(after))

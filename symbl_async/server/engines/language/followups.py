@@ -75,6 +75,8 @@ _FIXED: Final = (
     "come and see me",
     "come find me",
     "come and find me",
+    "take stock again",
+    "dial in on",
     "see how you are",
 )
 _BY_FIRST: Final[dict[str, tuple[str, ...]]] = {}
@@ -82,6 +84,7 @@ for _phrase in _FIXED:
     _BY_FIRST[_phrase.split()[0]] = (*_BY_FIRST.get(_phrase.split()[0], ()), _phrase)
 
 _VISITS: Final = words("swing stop drop come pop nip pass")
+_AFTER_VISIT: Final = words("and to on at then again for around about after before in if when this") | {""}
 _REFRESHMENTS: Final = words("coffee lunch dinner breakfast drink beer minutes hour half-hour")
 _NOT_MET: Final = words(
     "deadline deadlines target targets requirement requirements need needs demand goal goals criteria"
@@ -154,6 +157,18 @@ def is_follow_up(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
         return _tries(tokens, verb, own=own)
     if word in ("do", "have") and joint and _once_more(tokens, verb):
         return True
+    if word in ("leave", "save", "keep") and joint and _puts_off(tokens, verb):
+        return True
+    if word == "pay" and after == "you":
+        return "visit" in [token.norm for token in tokens[verb + 2 : verb + 5]]
+    if word == "be" and after in ("round", "over", "by"):
+        return own and has_future(tokens, verb)
+    if word == "have" and after == "you" and norm_at(tokens, verb + 2) in ("over", "in", "round", "back"):
+        return has_future(tokens, verb)
+    if word in ("get", "have", "ask") and own and _makes_contact(tokens, verb):
+        return True
+    if word == "reach" and after == "out" and norm_at(tokens, verb + 2) in words("if when whenever anytime any once"):
+        return True
     if word in ("hop", "jump", "get") and after in ("on", "onto"):
         return head_of_object(tokens, verb + 2) in MEETING_NOUNS
     if word in ("grab", "have") and joint and head_of_object(tokens, verb + 1) in _REFRESHMENTS:
@@ -188,22 +203,39 @@ def _next_meeting(tokens: Sequence[Token], verb: int) -> bool:
     return False
 
 
+def _puts_off(tokens: Sequence[Token], verb: int) -> bool:
+    """Find "let's leave the rest for Thursday's call"."""
+    for position in range(verb + 2, len(tokens) - 1):
+        if tokens[position].norm in ("for", "until", "till"):
+            ahead = {token.norm for token in tokens[position + 1 : position + 6]}
+            return bool(ahead & {"call", "meeting", "session", "sync"}) or "next time" in " ".join(
+                token.norm for token in tokens[position + 1 : position + 4]
+            )
+    return False
+
+
+def _makes_contact(tokens: Sequence[Token], verb: int) -> bool:
+    """Find "I'll get my manager to call you"."""
+    return any(
+        tokens[i].norm in CONTACT_VERBS and norm_at(tokens, i + 1) == "you"
+        for i in range(verb + 2, min(verb + 8, len(tokens)))
+    )
+
+
 def _visits(tokens: Sequence[Token], verb: int, *, own: bool) -> bool:
     """Tell "I'll swing by tomorrow" from an errand: "I'll swing by the depot and collect it"."""
     index = verb + 2
     after = norm_at(tokens, index)
-    if after in ("", "and", "to", "on", "at", "then", "again", "for") or after in _FUTURE | {"this"}:
+    if after in _AFTER_VISIT | _FUTURE:
         return after not in ("", "to") or own
     if after in ("you", "your"):
         return True
     if tokens[index].punctuation:
         return own
-    errand = any(
-        tokens[i].norm == "and" and norm_at(tokens, i + 1) in ACTION_VERBS for i in range(index, len(tokens) - 1)
-    )
-    return (
-        own and norm_at(tokens, verb + 1) != "in" and after in DETERMINERS and has_future(tokens, index) and not errand
-    )
+    and_at = next((i for i in range(index, len(tokens) - 1) if tokens[i].norm == "and"), None)
+    errand = and_at is not None and norm_at(tokens, and_at + 1) in ACTION_VERBS
+    place = norm_at(tokens, verb + 1) != "in" and after in DETERMINERS
+    return own and place and has_future(tokens, index) and not errand
 
 
 def _tries(tokens: Sequence[Token], verb: int, *, own: bool) -> bool:
@@ -316,6 +348,12 @@ def _arranges(tokens: Sequence[Token], verb: int) -> bool:
         )
     if word == "pencil":
         return has_future(tokens, index)
+    if (
+        word in ("put", "book")
+        and head in ("hour", "half-hour", "minutes", "session", "slot")
+        and any(token.norm == "in" for token in tokens[verb + 1 : verb + 7])
+    ):
+        return True
     if word in ("put", "add", "get", "stick", "pop"):
         return any(token.norm in ("calendar", "calendars", "diary") for token in tokens[index:]) and (
             head in MEETING_NOUNS or head in ("something", "time", "it", "this", "that")

@@ -84,6 +84,7 @@ TEAM_NOUNS = words(
     " representative rep reps specialist specialists consultant consultants contractor contractors vendor supplier"
     " partner intern interns architect architects analyst analysts administrator admin admins electrician plumber"
     " installer installers secretary auditor auditors officer nurse doctor tutor trainer coordinator expert experts"
+    " sister brother wife husband son daughter mother father mum mom dad cousin nephew niece neighbour neighbor uncle aunt"
     " company agency division unit desk personnel operator operators driver caretaker landlord provider recruiter"
     " recruiters member members warehouse carrier courier ceo cto cfo coo owner president broker editor"
 )
@@ -133,7 +134,7 @@ ACTION_VERBS = words(
     " zip advise allow attend block bump cook cross-check defer dig distil drop-ship earmark fast-track hold liaise"
     " loop notarise overnight probe reimburse relay relocate remeasure reprint reship scrap segment sanitise"
     " shortlist spread stage stick stress-test stock subscribe sunset tender time-box transition triage tweak unify"
-    " swing vet view weed word spell-check pre-order sign-off screenshot"
+    " swing swipe scroll tap toggle vet view weed word spell-check pre-order sign-off screenshot"
 )
 """Verbs that name something a person does on purpose, base form."""
 

@@ -14,6 +14,7 @@ _DONE: Final = words(
     "done ready fixed sent sorted finished delivered cleaned checked printed reviewed repaired out over"
 )
 
+_KEPT: Final = words("photo picture screenshot copy note video sample reading measurement backup")
 _NOT_GOT: Final = (
     PREPOSITIONS
     | CONJUNCTIONS
@@ -63,7 +64,7 @@ def _have(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     rest = rest_of(tokens, verb)
     if follows(tokens, verb, "have a word with"):
         return True
-    if rest[:1] == ["a"] and {"word", "think", "dig", "rummage"} & set(rest[1:3]):
+    if rest[:1] == ["a"] and {"word", "think", "dig", "rummage", "go", "stab", "crack"} & set(rest[1:3]):
         return setting != "lets"
     if rest[:1] == ["a"] and "look" in rest[1:3]:
         return setting != "lets" and bool({"at", "into", "through", "for"} & set(rest[2:4]))
@@ -82,7 +83,8 @@ def _take(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     rest = rest_of(tokens, verb)
     first = rest[0] if rest else ""
     if setting in ("other", "told"):
-        return first in ("care", "over", "on", "notes") or (first == "the" and len(rest) > 1)
+        kept = bool(_KEPT & set(rest[1:4]))
+        return first in ("care", "over", "on", "notes") or (first == "the" and len(rest) > 1) or (first == "a" and kept)
     if first in NUMBERS | words("about around long place part effect off your my time turns some advantage"):
         return first == "some" and "notes" in rest[:3]
     if setting in ("let_me", "lets") and "look" in rest[:4]:

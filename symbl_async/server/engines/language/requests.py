@@ -10,7 +10,7 @@ from .asked import Asked, ask, group, listener, person_to
 from .clauses import Clause
 from .duties import read_assignment, read_proposal, read_wish
 from .followups import has_future
-from .lexicon import ACTION_VERBS, TEAM_NOUNS, UNPLANNED_VERBS, WH, words
+from .lexicon import ACTION_VERBS, CONJUNCTIONS, PREPOSITIONS, TEAM_NOUNS, TIME_WORDS, UNPLANNED_VERBS, WH, words
 from .needs import read_need
 from .pledges import read_pledge
 from .polite import INFORMS, read_polite
@@ -30,6 +30,8 @@ def read_request(tokens: Sequence[Token], clause: Clause, known: frozenset[str])
     index = clause.start
     if index >= len(tokens):
         return None
+    if tokens[index].norm in ("just", "simply") and norm_at(tokens, index + 1) in ("let", "please", "make", "remember"):
+        index += 1
     if tokens[index].norm == "you" and (clause.address or _shares_out(tokens, index)):
         verb = index + 1
         if norm_at(tokens, verb) == "and" and norm_at(tokens, verb + 1) == "your":
@@ -266,6 +268,11 @@ def _imperative(tokens: Sequence[Token], index: int, known: frozenset[str]) -> A
     """Read "send me the error log": a verb of doing, bare, with its object."""
     if tokens[index].norm in ("just", "simply") and index + 1 < len(tokens):
         index += 1
+    if follows(tokens, index, "double check"):
+        index += 1
+    if tokens[index].norm == "go" and norm_at(tokens, index + 1) in ("into", "onto", "to", "back"):
+        place = index + 2 < len(tokens) and not is_question(tokens)
+        return Asked(Deed(index, False, True, True, False), listener(index), 0.6) if place else None
     word = tokens[index].norm
     if word == "have":
         return _caused(tokens, index, known)
@@ -325,12 +332,15 @@ def _elliptic(tokens: Sequence[Token], index: int) -> Asked | None:
     """Read "need to order paint" and "will send it tonight", whose subject goes without saying."""
     if is_question(tokens) or norm_at(tokens, index - 1) == "no":
         return None
-    for phrase in ("need to", "have to", "got to", "going to", "will"):
+    for phrase in ("need to", "have to", "got to", "going to", "will", "happy to", "glad to"):
         if follows(tokens, index, phrase):
             deed = judge(tokens, index + len(phrase.split()), "promise")
             certain = deed is not None and deed.known and (deed.complete or deed.follow_up)
             return Asked(deed, Actor("speaker", index), 0.65) if deed and certain else None
     return None
+
+
+_AFTER_CALL: Final = TIME_WORDS | PREPOSITIONS | CONJUNCTIONS | WH | words("back again any anytime directly asap this")
 
 
 def _clear_imperative(tokens: Sequence[Token], index: int) -> bool:
@@ -340,6 +350,11 @@ def _clear_imperative(tokens: Sequence[Token], index: int) -> bool:
         return False
     if word == "come":
         return True
+    if word == "call" and after in ("me", "us"):
+        # "Call me old-fashioned" asks for no call.
+        return index + 2 >= len(tokens) or tokens[index + 2].punctuation or norm_at(tokens, index + 2) in _AFTER_CALL
+    if word == "reach":
+        return after == "out"
     return (
         after in words("me us up back him her them the a an base in") or tokens[min(index + 1, len(tokens) - 1)].capital
     )

@@ -144,7 +144,7 @@ def _judge_base(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | 
     special = LIGHT_VERBS.get(word)
     if special is not None and not special(tokens, verb, setting):
         return None
-    if special is None and word in UNPLANNED_VERBS:
+    if special is None and word in UNPLANNED_VERBS - {"sleep"}:
         return None
     if word == "put" and "pin" in rest_of(tokens, verb)[:3]:
         return _second_verb(tokens, verb, setting)
@@ -153,6 +153,8 @@ def _judge_base(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | 
         and setting in ("promise", "let_me", "lets", "asked")
         and norm_at(tokens, verb + 1) in ("this", "that", "it")
     ):
+        return _second_verb(tokens, verb, setting)
+    if word == "sleep" and norm_at(tokens, verb + 1) == "on":
         return _second_verb(tokens, verb, setting)
     if not _outlasts_the_talk(tokens, verb, setting):
         return _second_verb(tokens, verb, setting)
