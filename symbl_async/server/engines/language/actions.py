@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..base import Speaker
 from .actors import Actor, Force, Role, read_actor, read_force
@@ -19,7 +19,7 @@ from .lexicon import ERRAND_VERBS, words
 from .questions import UNMARKED, is_tagged, question_score
 from .requests import read_request
 from .setting import Setting
-from .tokens import Token, follows, is_question
+from .tokens import Token, follows, is_question, norm_at
 from .verbs import Deed, judge
 
 TaskKind = Literal["action_item", "follow_up"]
@@ -86,6 +86,7 @@ class Task:
         verb: Index of the token of its main verb.
         actor: Whom the words name; ``None`` when they name nobody.
         address: Name of the person spoken to, when the sentence calls one.
+        crowd: True when several people are spoken to.
     """
 
     kind: TaskKind
@@ -94,6 +95,7 @@ class Task:
     verb: int
     actor: Actor | None = None
     address: str | None = None
+    crowd: bool = False
 
 
 def find_task(tokens: Sequence[Token], known: frozenset[str] = frozenset()) -> Task | None:
@@ -111,17 +113,44 @@ def find_task(tokens: Sequence[Token], known: frozenset[str] = frozenset()) -> T
             return None
         task = _read_clause(tokens, clause, known, question=question)
         if task is not None:
-            return task
+            return (
+                task if task.address else evolve(task, address=_called(tokens, known), crowd=_calls_all(tokens, task))
+            )
     return None
 
 
-def find_assignee(task: Task, speaker: Speaker | None, people: Sequence[Speaker]) -> Speaker | None:
+def _called(tokens: Sequence[Token], known: frozenset[str]) -> str | None:
+    """The name called between commas or at the end: "it should be priced both ways, Gillian, by Friday"."""
+    said = [place for place, token in enumerate(tokens) if not token.punctuation]
+    for place in said:
+        word, before, after = tokens[place].norm, norm_at(tokens, place - 1), norm_at(tokens, place + 1)
+        last = place == said[-1]
+        if word in known and (before == "," or place == said[0]) and (after == "," or (last and before == ",")):
+            return word.capitalize()
+    return None
+
+
+def _calls_all(tokens: Sequence[Token], task: Task) -> bool:
+    """Tell whether "you all" and the like are asked, so that nobody is to act alone."""
+    return task.crowd or any(
+        follows(tokens, place, phrase)
+        for place in range(len(tokens) - 1)
+        for phrase in ("you all", "you guys", "all of you")
+    )
+
+
+def find_assignee(
+    task: Task, speaker: Speaker | None, people: Sequence[Speaker], before: Speaker | None = None
+) -> Speaker | None:
     """Return who should act, as far as the words and the speakers tell.
+
+    A request that names nobody is for the other of two, and among more for whom they were talking with: who spoke before.
 
     Args:
         task: What was found in the sentence.
         speaker: Who said it.
         people: Everybody who speaks in the conversation, once each.
+        before: Who else spoke last.
     """
     role = task.actor.role if task.actor else None
     if role == "speaker":
@@ -130,9 +159,9 @@ def find_assignee(task: Task, speaker: Speaker | None, people: Sequence[Speaker]
         return _named(task.actor.name, people)
     if task.address and role in ("listener", None):
         return _named(task.address, people)
-    if role == "listener" and len(people) == 2 and speaker in people:
-        return next(person for person in people if person != speaker)
-    return None
+    if role != "listener" or task.crowd or speaker not in people:
+        return None
+    return next(person for person in people if person != speaker) if len(people) == 2 else before
 
 
 def _named(name: str, people: Sequence[Speaker]) -> Speaker:
@@ -249,4 +278,5 @@ def _task(
         verb=deed.verb,
         actor=actor,
         address=clause.address,
+        crowd=clause.crowd,
     )

@@ -115,6 +115,7 @@ _DAY: Final = re.compile(
         (?P<end_unit>day|business|play|week|month|quarter|year|{_MONTH}))
     | (?P<short_end>eod|cob|eob|eow|eom|eoy)
     | (?:(?P<which>this|next|coming|the\ coming|the\ following)\ )?(?P<weekday>{_WEEKDAY})
+        (?:\ (?:of\ )?(?P<week_which>this|next|the\ following|the\ coming)\ week)?
     | (?P<period_which>later\ this|this|next|the\ coming|the\ following)\ (?P<period>week|month|quarter|year)
     | (?P<weekend>(?:the|this|next)\ weekend)
     | (?:in|within)\ (?:the\ next\ )?(?:(?P<half>half\ an\ hour)|(?P<count>{_COUNT})\ (?P<unit>{_UNIT}))
@@ -135,7 +136,7 @@ _TIME: Final = re.compile(
     | (?P<clock>{_HOUR})\ ?(?:(?P<clock_half>[ap]\.?m)\b|o['\u2019]clock)
     | (?P<colon>\d{{1,2}}:\d{{2}})(?!\d)
     | (?:at|by|before|until|till)\ (?P<bare>{_HOUR})
-        (?=\s*(?:$|[.,;!?]|(?:on|in\ the|tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
+        (?=\s*(?:$|[.,;!?]|(?:each|every|my|your|our|on|in\ the|tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
         |{_WEEKDAY})\b))
     | (?P<lunch>lunch(?:time)?) | (?P<part>morning|afternoon|evening|tonight)
     )""",
@@ -147,9 +148,12 @@ _DEADLINE: Final = re.compile(
 _BEFORE: Final = re.compile(r"\b(?:before|ahead of|prior to)(?: the)?\s*$")
 _ON: Final = re.compile(r"\b(?:on|by|before|until|till|due|for)\s*$")
 _EXCLUDED: Final = re.compile(
-    r"\b(?:last|every|each|from|since|after|past|previous|about|of|ago|than|yesterday|was|were|starting|a|an|may|march)"
+    r"\b(?:last|every|each|from|since|after|past|previous|about|of|ago|than|yesterday|was|were|a|an|may|march)"
     r"\s*$"
+    # "From Monday to Wednesday" is a stretch of days.
+    r"|\bfrom [\w ]{3,30} (?:to|till|until|through)\s*$"
 )
+_NEW_CLAUSE: Final = re.compile(r"[,;]\s*(?:but|so|and|or|then)\b|\bbut\b")
 _POSSESSIVE: Final = re.compile(r"['\u2019]s\b")
 _POSSESSIVE_OK: Final = re.compile(r"\b(?:for|before|ahead of|by|on|until|prior to|in time for)\s*$")
 _MONTH_OK: Final = re.compile(r"\b(?:in|by|before|until|till|during|early|mid|late|of|next|this|for)[ -]$")
@@ -197,13 +201,14 @@ def _on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
 
 
 @_on_calendar
-def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str | None:
+def find_due(text: str, reference: datetime, *, day_first: bool = False, verb: int | None = None) -> str | None:
     """Return when the task of a sentence is due, as ISO 8601 local date and time, or ``None``.
 
     Args:
         text: The sentence.
         reference: Start of the conversation; its zone, if any, is not looked at.
         day_first: Read 5/12 as the fifth of December.
+        verb: Where the task itself stands in the sentence; a day of its own clause counts before others.
     """
     lowered = text.lower()
     now = reference.replace(tzinfo=None, microsecond=0)
@@ -214,7 +219,9 @@ def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str 
     ]
     # "By end of day tomorrow": the end of a day only sets the hour of another day that is named.
     days = [found for found in days if not found.day_end] or days
-    day = min(days, key=lambda found: (not found.deadline, found.start), default=None)
+    day = min(
+        days, key=lambda found: (not found.deadline, _apart(lowered, found.start, verb), found.start), default=None
+    )
     hour = _read_hour(lowered)
     if day is None:
         if hour is None:
@@ -227,6 +234,11 @@ def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str 
     else:
         moment = datetime.combine(day.when, hour or day.hour or _DAY_END)
     return moment.isoformat(timespec="seconds")
+
+
+def _apart(text: str, start: int, verb: int | None) -> bool:
+    """Tell whether a new clause begins between a day and the verb behind it."""
+    return verb is not None and start < verb and _NEW_CLAUSE.search(text, start, verb) is not None
 
 
 MomentKind = Literal["date", "time", "datetime", "daterange"]
@@ -404,7 +416,7 @@ def _resolve(match: re.Match[str], now: datetime, *, day_first: bool) -> _Resolv
     if match["tomorrow"] or match["after_tomorrow"]:
         return today + timedelta(days=2 if match["after_tomorrow"] else 1), None, False
     if match["weekday"]:
-        return _weekday(today, WEEKDAYS.index(match["weekday"]), match["which"] or ""), None, False
+        return _weekday(today, WEEKDAYS.index(match["weekday"]), _which_week(match)), None, False
     if match["end"] or match["short_end"] or match["period"]:
         return _period(match, today)
     if match["weekend"]:
@@ -418,6 +430,12 @@ def _resolve(match: re.Match[str], now: datetime, *, day_first: bool) -> _Resolv
     if match["day_alone"]:
         return _day_of_month(today, _ordinal(match["day_alone"]))
     return _calendar_date(match, now, day_first=day_first)
+
+
+def _which_week(match: re.Match[str]) -> str:
+    """The week of "next Friday" and of "Friday of next week"."""
+    week = match["week_which"]
+    return (match["which"] or "") if week is None else "this" if week == "this" else "next"
 
 
 def _weekday(today: date, weekday: int, which: str) -> date:

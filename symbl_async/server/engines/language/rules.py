@@ -122,9 +122,12 @@ class _Reader:
         self._day_first = day_first
         self._entities = entities
         self._room = MOST_MATCHES
+        self._turns: tuple[Speaker | None, Speaker | None] = (None, None)
 
     def read(self, line: Line, index: int) -> Iterator[Insight]:
-        """Yield the insights of a line; one that holds several sentences may have several."""
+        """Yield the insights of a line, which follows the one before; one that holds several sentences may have several."""
+        if line.speaker != self._turns[1]:
+            self._turns = (self._turns[1], line.speaker)
         sentences = split_sentences(line.text) if _INNER_END.search(line.text) else [line.text.strip()]
         for sentence in sentences:
             tokens = tokenize(sentence[:_LONGEST_READ])
@@ -137,7 +140,8 @@ class _Reader:
     def _task(self, task: Task, sentence: str, tokens: Sequence[Token], line: Line, index: int) -> Insight:
         due = None
         if self._reference is not None:
-            due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first)
+            verb = tokens[task.verb].start
+            due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first, verb=verb)
         text = clean(sentence)
         mentions = self._entities.find(text)[: self._room] if self._room else ()
         self._room -= len(mentions)
@@ -147,7 +151,7 @@ class _Reader:
             line=index,
             score=task.score,
             definitive=task.definitive,
-            assignee=find_assignee(task, line.speaker, self._people),
+            assignee=find_assignee(task, line.speaker, self._people, self._turns[0]),
             due=due,
             phrases=(read_phrase(sentence, tokens, task.verb),),
             mentions=mentions,
