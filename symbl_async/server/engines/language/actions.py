@@ -144,7 +144,7 @@ def find_assignee(
 ) -> Speaker | None:
     """Return who should act, as far as the words and the speakers tell.
 
-    A request that names nobody is for the other of two, and among more for whom they were talking with: who spoke before.
+    A request that names nobody is for the other of two, and among more for whoever spoke before.
 
     Args:
         task: What was found in the sentence.

@@ -57,6 +57,16 @@ _NUMBER_WORDS: Final = {
         ]
     )
 } | {"a": 1, "an": 1, "thirty": 30, "forty-five": 45, "sixty": 60, "a couple of": 2, "couple of": 2, "a few": 3}
+_MINUTE_WORDS: Final = {
+    "oh": 0,
+    "five": 5,
+    "ten": 10,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+}
 _ORDINAL_WORDS: Final = {
     word: value + 1
     for value, word in enumerate(
@@ -99,10 +109,15 @@ _DAY_END: Final = time(17)
 
 _WEEKDAY: Final = "|".join(WEEKDAYS)
 _MONTH: Final = "|".join([*MONTHS, "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept?", "oct", "nov", "dec"])
-_ORDINAL: Final = r"\d{1,2}(?:st|nd|rd|th)|" + "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True))
+_ORDINAL: Final = r"\d{1,2}(?:st|nd|rd|th)|" + "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True)).replace(
+    "-", r"[\ -]"
+)
 _COUNT: Final = r"\d{1,3}|" + "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True)).replace(" ", r"\ ")
 _UNIT: Final = r"(?:business\ |working\ )?(?:minute|hour|day|week|month|year|quarter)s?|fortnight"
-_HOUR: Final = r"\d{1,2}(?:[:.]\d{2})?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_MINUTES: Final = r"(?:oh\ five|five|ten|fifteen|twenty|thirty|forty|fifty)(?:[ -]five)?"
+_HOUR: Final = (
+    rf"\d{{1,2}}(?:[:.]\d{{2}})?|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?:\ {_MINUTES}\b)?"
+)
 
 _COUNTED: Final = "floor|time|version|item|point|one|draft|quarter|page|part|phase|team|party|slide|step"
 
@@ -135,8 +150,9 @@ _TIME: Final = re.compile(
     | (?:a\ )?quarter\ to\ (?P<quarter_to>{_HOUR})
     | (?P<clock>{_HOUR})\ ?(?:(?P<clock_half>[ap]\.?m)\b|o['\u2019]clock)
     | (?P<colon>\d{{1,2}}:\d{{2}})(?!\d)
-    | (?:at|by|before|until|till)\ (?P<bare>{_HOUR})
-        (?=\s*(?:$|[.,;!?]|(?:each|every|my|your|our|on|in\ the|tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
+    | (?:at|by|before|until|till|around|after|as\ of)\ (?P<bare>{_HOUR})
+        (?=\s*(?:$|[.,;!?]|(?:each|every|my|your|our|but|because|if|when|then|we|i|you|as|that|instead|on|in\ the
+        |tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
         |{_WEEKDAY})\b))
     | (?P<lunch>lunch(?:time)?) | (?P<part>morning|afternoon|evening|tonight)
     )""",
@@ -159,6 +175,11 @@ _POSSESSIVE_OK: Final = re.compile(r"\b(?:for|before|ahead of|by|on|until|prior 
 _MONTH_OK: Final = re.compile(r"\b(?:in|by|before|until|till|during|early|mid|late|of|next|this|for)[ -]$")
 
 
+_IN_PART: Final = re.compile(r" (?:in the (?:morning|afternoon|evening)|at night)\b")
+_BEFORE_DAY: Final = re.compile(r"\b(?:on|by|before|until|till|from|since|after|for|still|is)\s*$")
+_GOES_ON: Final = re.compile(
+    r"\s*(?:$|[^\w\s]|(?:and|or|but|so|at|in|of|to|for|if|when|because|that|which|with|then|i|we|you|he|she|they|it|is)\b)"
+)
 _REPEATED: Final = re.compile(r"\b(?:every|each|past|previous|march)\s*$")
 _LAST: Final = re.compile(r"\b(last\s+)$")
 _YESTERDAY: Final = re.compile(r"\byesterday\b")
@@ -187,7 +208,7 @@ class _Day:
     day_end: bool = False
 
 
-def _on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
+def on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
     """Let *read* say ``None`` for what no calendar has: conversations may be at either end of it."""
 
     @wraps(read)
@@ -200,7 +221,7 @@ def _on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
     return tried
 
 
-@_on_calendar
+@on_calendar
 def find_due(text: str, reference: datetime, *, day_first: bool = False, verb: int | None = None) -> str | None:
     """Return when the task of a sentence is due, as ISO 8601 local date and time, or ``None``.
 
@@ -270,8 +291,7 @@ def find_moments(text: str, reference: datetime, *, day_first: bool = False) -> 
         reference: Start of the conversation; its zone, if any, is not looked at.
         day_first: Read 5/12 as the fifth of December.
     """
-    # Character by character: a few letters have two in lower case, and offsets have to stay right.
-    lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    lowered = lowercase(text)
     now = reference.replace(tzinfo=None, microsecond=0)
     days = [
         moment
@@ -286,20 +306,34 @@ def find_moments(text: str, reference: datetime, *, day_first: bool = False) -> 
     return _joined(lowered, sorted([*days, *free], key=lambda moment: moment.start))
 
 
-@_on_calendar
+def lowercase(text: str) -> str:
+    """Return *text* in lower case, as long as it was: a few letters have two in lower case, which stay as they are."""
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+def add_months(day: date, months: int) -> date:
+    """Return *day* so many months later, at the latest the last day of that month."""
+    months += day.month - 1
+    year, month = day.year + months // 12, months % 12 + 1
+    return date(year, month, min(day.day, _last_day(year, month).day))
+
+
+@on_calendar
 def _named_yesterday(match: re.Match[str], today: date) -> Moment | None:
     return Moment("date", match.start(), match.end(), (today - timedelta(days=1)).isoformat())
 
 
-@_on_calendar
+@on_calendar
 def _named_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> Moment | None:
     before, after = text[: match.start()], text[match.end() :]
     start, today = match.start(), now.date()
     if _REPEATED.search(before) or (match["slashed"] and not _ON.search(before)):
         return None
-    if (match["month_alone"] and not _names_month(match, before, after)) or (
-        match["day_alone"] and not match["day_alone"][0].isdigit()
-    ):
+    if match["month_alone"] and not _names_month(match, before, after):
+        return None
+    # "The first one", "second to none": a spelled ordinal needs its preposition and nothing to count.
+    spelled = match["day_alone"] is not None and not match["day_alone"][0].isdigit()
+    if spelled and not (_BEFORE_DAY.search(before) and _GOES_ON.match(after)):
         return None
     last = _LAST.search(before)
     if last is not None:
@@ -345,6 +379,8 @@ def _named_time(text: str, match: re.Match[str]) -> Moment | None:
     if hour is None:
         return None
     start, end = match.span("bare") if group == "bare" else match.span()
+    part = _IN_PART.match(text, end)
+    end = end if part is None else part.end()
     return Moment("time", start, end, hour.isoformat(timespec="seconds"))
 
 
@@ -374,7 +410,7 @@ def parse_reference(instant: str | None) -> datetime | None:
         return None
 
 
-@_on_calendar
+@on_calendar
 def _read_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> _Day | None:
     before, after = text[: match.start()], text[match.end() :]
     deadline = bool(_DEADLINE.search(before))
@@ -488,9 +524,7 @@ def _later(match: re.Match[str], now: datetime) -> _Resolved:
         moment = now + (timedelta(minutes=count) if unit == "minute" else timedelta(hours=count))
         return moment.date(), moment.time(), True
     if unit in ("month", "quarter", "year"):
-        months = now.month - 1 + count * {"month": 1, "quarter": 3, "year": 12}[unit]
-        year, month = now.year + months // 12, months % 12 + 1
-        return date(year, month, min(now.day, _last_day(year, month).day)), None, False
+        return add_months(now.date(), count * {"month": 1, "quarter": 3, "year": 12}[unit]), None, False
     if unit == "day" and match["unit"] != "days" and match["unit"] != "day":
         return _working_days(now.date(), count), None, False
     return now.date() + timedelta(days=count * {"day": 1, "week": 7, "fortnight": 14}[unit]), None, False
@@ -550,6 +584,8 @@ def _read_hour(text: str) -> time | None:
     morning = "morning" in text
     for match in _TIME.finditer(text):
         before = text[: match.start()]
+        if match.group().startswith(("after", "as of", "around")):
+            continue
         if re.search(r"\b(?:after|since|last|this morning|every|good|from|was|were)\s*$", before) or re.search(
             r"\bgood $", before
         ):
@@ -578,9 +614,13 @@ def _clock(match: re.Match[str], *, morning: bool, evening: bool) -> time | None
 
 
 def _hour(spoken: str, half: str, minutes: int, *, morning: bool, evening: bool) -> time | None:
-    head, _, tail = spoken.replace(".", ":").partition(":")
+    head, _, tail = spoken.replace(".", ":").replace(" ", ":", 1).partition(":")
     hour = _NUMBER_WORDS[head] if head in _NUMBER_WORDS else int(head)
-    minute = int(tail) if tail else 0
+    minute = (
+        sum(_MINUTE_WORDS[word] if word in _MINUTE_WORDS else int(word) for word in re.split(r"[\s-]+", tail) if word)
+        if tail
+        else 0
+    )
     if hour > 23 or minute > 59:
         return None
     if half == "pm" or (
@@ -598,6 +638,7 @@ def _number(spoken: str) -> int:
 
 
 def _ordinal(spoken: str) -> int:
+    spoken = spoken.replace("y ", "y-")
     return _ORDINAL_WORDS[spoken] if spoken in _ORDINAL_WORDS else int(re.sub(r"\D", "", spoken))
 
 

@@ -18,9 +18,9 @@ from attrs import evolve, frozen
 
 from ..base import CustomEntity, Mention
 from .amounts import find_amounts
-from .dates import find_moments
 from .lexicon import FIRST_NAMES, MONTHS, WEEKDAYS, words
 from .matching import MOST_MATCHES, PATIENCE, PhraseIndex
+from .periods import find_times
 from .places import ORGANIZATIONS, PLACES
 
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w+-][\w.+-]{0,63}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
@@ -137,7 +137,7 @@ class EntityFinder:
         if not self._english:
             return
         if self._reference is not None:
-            for moment in find_moments(text, self._reference, day_first=self._day_first):
+            for moment in find_times(text, self._reference, day_first=self._day_first):
                 spoken = text[moment.start : moment.end]
                 if moment.last is None:
                     mention = Mention(moment.kind, spoken, moment.start, moment.first)

@@ -84,8 +84,8 @@ TEAM_NOUNS = words(
     " representative rep reps specialist specialists consultant consultants contractor contractors vendor supplier"
     " partner intern interns architect architects analyst analysts administrator admin admins electrician plumber"
     " installer installers secretary auditor auditors officer nurse doctor tutor trainer coordinator expert experts"
-    " sister brother wife husband son daughter mother father mum mom dad cousin nephew niece neighbour neighbor uncle aunt"
-    " company agency division unit desk personnel operator operators driver caretaker landlord provider recruiter"
+    " sister brother wife husband son daughter mother father mum mom dad cousin nephew niece neighbour neighbor uncle"
+    " aunt company agency division unit desk personnel operator operators driver caretaker landlord provider recruiter"
     " recruiters member members warehouse carrier courier ceo cto cfo coo owner president broker editor"
 )
 """Heads of noun phrases that can act on purpose."""

@@ -125,7 +125,7 @@ class _Reader:
         self._turns: tuple[Speaker | None, Speaker | None] = (None, None)
 
     def read(self, line: Line, index: int) -> Iterator[Insight]:
-        """Yield the insights of a line, which follows the one before; one that holds several sentences may have several."""
+        """Yield the insights of the next line; one that holds several sentences may have several."""
         if line.speaker != self._turns[1]:
             self._turns = (self._turns[1], line.speaker)
         sentences = split_sentences(line.text) if _INNER_END.search(line.text) else [line.text.strip()]
