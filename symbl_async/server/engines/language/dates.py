@@ -176,7 +176,7 @@ _MONTH_OK: Final = re.compile(r"\b(?:in|by|before|until|till|during|early|mid|la
 
 
 _IN_PART: Final = re.compile(r" (?:in the (?:morning|afternoon|evening)|at night)\b")
-_BEFORE_DAY: Final = re.compile(r"\b(?:on|by|before|until|till|from|since|after|for|still|is)\s*$")
+_BEFORE_DAY: Final = re.compile(r"\b(?:on|by|before|until|till|from|since|after|for|of|still|is)\s*$")
 _GOES_ON: Final = re.compile(
     r"\s*(?:$|[^\w\s]|(?:and|or|but|so|at|in|of|to|for|if|when|because|that|which|with|then|i|we|you|he|she|they|it|is)\b)"
 )

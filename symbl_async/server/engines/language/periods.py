@@ -86,7 +86,7 @@ _FIXED: Final = {
     "valentine's day": (2, 14),
 }
 _HOLIDAYS: Final = (*_FIXED, "thanksgiving", "black friday", "cyber monday", "labor day", "memorial day")
-_HOLIDAY: Final = re.compile(rf"\b(?:{'|'.join(_HOLIDAYS)})(?!\w)")
+_HOLIDAY: Final = re.compile(rf"\b(?:{'|'.join(_HOLIDAYS)})(?! (?:tree|card|light|present|dinner|market|song)|\w)")
 
 
 def find_times(text: str, reference: datetime, *, day_first: bool = False) -> list[Moment]:
@@ -132,11 +132,14 @@ def _stretched(text: str, moments: list[Moment]) -> Iterator[Moment]:
             yield _range(week.start(), moment.end, monday, _plus(monday, 6))
             continue
         later = moments[index + 1] if index + 1 < len(moments) else None
-        if later is None or later.kind != "date" or later.first < moment.first:
+        if later is None or later.kind != "date":
             continue
         between = text[moment.end : later.start]
         if _TO.fullmatch(between) or (between == " and " and _BETWEEN.search(text, 0, moment.start)):
-            yield Moment("daterange", moment.start, later.end, moment.first, later.first)
+            # "Monday to Thursday", said on a Wednesday, is of the week to come.
+            last = later.first if later.first >= moment.first else _plus(date.fromisoformat(later.first), 7).isoformat()
+            if last >= moment.first:
+                yield Moment("daterange", moment.start, later.end, moment.first, last)
 
 
 def _plus(day: date, days: int) -> date:

@@ -75,6 +75,7 @@ class RuleLanguage:
             english=english,
             day_first=day_first,
             custom=options.entities if options.detect_entities else (),
+            texts=[line.text for line in lines] if english else (),
         )
         reader = _Reader(people, known, reference, day_first, entities)
         per_line: list[LineAnalysis] = []

@@ -81,7 +81,7 @@ def test_assignee_of_two(speaker: Speaker | None, text: str, assignee: Speaker |
     ],
 )
 def test_you_among_three_is_who_spoke_before(text: str, assignee: Speaker | None) -> None:
-    """With more than two speakers "you" is the one who is called, else the one who is answered, unless all are asked."""
+    """With more than two speakers "you" is the one who is called, else whoever is answered, unless all are asked."""
     analysis = _analyse((NOOR, "Right."), (UMA, "Right."), (PIET, "Well."), (PIET, text))
 
     assert _only(analysis).assignee == assignee
