@@ -2,93 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
 from .lexicon import ACTION_VERBS, AUXILIARIES, CROWD, FILLERS, PERSONAL, SUBJECT_STARTERS, WEEKDAYS, WH, words
-from .tokens import Token, follows, is_name, keeps_capitals, norm_at
+from .tokens import Token, by_first, follows, is_name, keeps_capitals, norm_at
 
-_LEADS: Final = (
-    "by the way",
-    "in that case",
-    "of course",
-    "for sure",
-    "for now",
-    "all right",
-    "to be honest",
-    "you know",
-    "i mean",
-    "sounds good",
-    "sounds great",
-    "got it",
-    "no problem",
-    "no worries",
-    "makes sense",
-    "fair enough",
-    "good point",
-    "good idea",
-    "thank you so much",
-    "thank you very much",
-    "thank you",
-    "you are welcome",
-    "i understand",
-    "i see",
-    "that is fine",
-    "that would be great",
-    "that sounds good",
-    "that works",
-    "no need to worry",
-    "as a next step",
-    "as discussed",
-    "on my side",
-    "on our side",
-    "on our end",
-    "on my end",
-    "from our side",
-    "from my side",
-    "in the meantime",
-    "in any case",
-    "at this point",
-    "hang on",
-    "hold on",
-    "one second",
-    "wait",
-    "that is a fair point",
+_LEADS: Final = by_first(
+    (
+        "by the way",
+        "in that case",
+        "of course",
+        "for sure",
+        "for now",
+        "all right",
+        "to be honest",
+        "you know",
+        "i mean",
+        "sounds good",
+        "sounds great",
+        "got it",
+        "no problem",
+        "no worries",
+        "makes sense",
+        "fair enough",
+        "good point",
+        "good idea",
+        "thank you so much",
+        "thank you very much",
+        "thank you",
+        "you are welcome",
+        "i understand",
+        "i see",
+        "that is fine",
+        "that would be great",
+        "that sounds good",
+        "that works",
+        "no need to worry",
+        "as a next step",
+        "as discussed",
+        "on my side",
+        "on our side",
+        "on our end",
+        "on my end",
+        "from our side",
+        "from my side",
+        "in the meantime",
+        "in any case",
+        "at this point",
+        "hang on",
+        "hold on",
+        "one second",
+        "wait",
+        "that is a fair point",
+    )
 )
-_AGREED: Final = (
-    "we agreed that",
-    "we decided that",
-    "we agreed",
-    "we decided",
-    "we have agreed that",
-    "it was agreed that",
+_AGREED: Final = by_first(
+    (
+        "we agreed that",
+        "we decided that",
+        "we agreed",
+        "we decided",
+        "we have agreed that",
+        "it was agreed that",
+    )
 )
-_HEDGES: Final = (
-    "i think that",
-    "i think",
-    "i guess",
-    "i believe that",
-    "i believe",
-    "i suppose",
-    "i feel like",
-    "i feel that",
-    "i feel",
-    "i reckon",
-    "i would say that",
-    "i would say",
-    "it looks like",
-    "looks like",
-    "it seems that",
-    "it seems like",
-    "it seems",
-    "maybe",
-    "perhaps",
-    "possibly",
-    "probably",
-    "hopefully",
-    "ideally",
+_HEDGES: Final = by_first(
+    (
+        "i think that",
+        "i think",
+        "i guess",
+        "i believe that",
+        "i believe",
+        "i suppose",
+        "i feel like",
+        "i feel that",
+        "i feel",
+        "i reckon",
+        "i would say that",
+        "i would say",
+        "it looks like",
+        "looks like",
+        "it seems that",
+        "it seems like",
+        "it seems",
+        "maybe",
+        "perhaps",
+        "possibly",
+        "probably",
+        "hopefully",
+        "ideally",
+    )
 )
 _TIME_LEADS: Final = frozenset(WEEKDAYS) | words("tomorrow today tonight later afterwards")
 _SUBORDINATORS: Final = words(
@@ -221,9 +227,9 @@ def skip_leads(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Cl
     return Clause(index, address, crowd, hedged, conditional, led)
 
 
-def _phrase_at(tokens: Sequence[Token], index: int, phrases: Sequence[str]) -> int:
-    """Length in tokens of the first of *phrases* that stands at *index*, else 0."""
-    for phrase in phrases:
+def _phrase_at(tokens: Sequence[Token], index: int, phrases: Mapping[str, Sequence[str]]) -> int:
+    """Length in tokens of the first of *phrases* (by first word) that stands at *index*, else 0."""
+    for phrase in phrases.get(tokens[index].norm, ()):
         if follows(tokens, index, phrase):
             return len(phrase.split())
     return 0

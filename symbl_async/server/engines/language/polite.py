@@ -11,7 +11,7 @@ from .clauses import pleads, read_condition
 from .followups import has_future
 from .inflections import PAST
 from .lexicon import ACTION_VERBS, words
-from .tokens import Token, follows, norm_at
+from .tokens import Token, by_first, follows, norm_at
 from .verbs import Deed
 
 INFORMS: Final = words(
@@ -21,27 +21,29 @@ INFORMS: Final = words(
 )
 """After "can you": asks for words or about ability, not for a deed."""
 
-_OPENINGS: Final = (
-    "any chance you could",
-    "any way you could",
-    "is there any chance you could",
-    "is there a chance you could",
-    "is there any way you could",
-    "would you be so kind as to",
-    "would you be kind enough to",
-    "would you be willing to",
-    "i was hoping you could",
-    "i was hoping you would",
-    "i am hoping you could",
-    "i am hoping you can",
-    "we were hoping you could",
-    "i was wondering if you could",
-    "i was wondering whether you could",
-    "i was just wondering if you could",
-    "i am wondering if you could",
-    "we were wondering if you could",
-    "i wonder if you could",
-    "do you think you could",
+_OPENINGS: Final = by_first(
+    (
+        "any chance you could",
+        "any way you could",
+        "is there any chance you could",
+        "is there a chance you could",
+        "is there any way you could",
+        "would you be so kind as to",
+        "would you be kind enough to",
+        "would you be willing to",
+        "i was hoping you could",
+        "i was hoping you would",
+        "i am hoping you could",
+        "i am hoping you can",
+        "we were hoping you could",
+        "i was wondering if you could",
+        "i was wondering whether you could",
+        "i was just wondering if you could",
+        "i am wondering if you could",
+        "we were wondering if you could",
+        "i wonder if you could",
+        "do you think you could",
+    )
 )
 _APPRECIATED: Final = words("great helpful useful nice good lovely wonderful brilliant help fantastic amazing ideal")
 
@@ -53,7 +55,7 @@ def read_polite(tokens: Sequence[Token], index: int, known: frozenset[str]) -> A
         return _condition(tokens, index, known)
     if word == "it" and norm_at(tokens, index + 1) == "would":
         return _if_you_did(tokens, index)
-    for phrase in _OPENINGS:
+    for phrase in _OPENINGS.get(word, ()):
         if follows(tokens, index, phrase):
             verb = index + len(phrase.split())
             while norm_at(tokens, verb) in ("please", "just", "maybe", "also", "perhaps"):

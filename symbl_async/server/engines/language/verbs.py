@@ -26,26 +26,28 @@ from .lexicon import (
 )
 from .lightverbs import LIGHT_VERBS
 from .setting import OBJECT_STARTERS, Setting, base_of, is_action, names_recipient, rest_of
-from .tokens import Token, follows, norm_at
+from .tokens import Token, by_first, follows, norm_at
 
 _NOT_LY: Final = words("apply supply reply rely fly multiply comply imply july")
-_SKIPPED: Final = (
-    "go ahead and",
-    "try to",
-    "try and",
-    "need to",
-    "have to",
-    "be sure to",
-    "remember to",
-    "start to",
-    "continue to",
-    "make it a point to",
-    "go and",
-    "come and",
-    "take the time to",
-    "do me a favour and",
-    "do me a favor and",
-    "do us a favour and",
+_SKIPPED: Final = by_first(
+    (
+        "go ahead and",
+        "try to",
+        "try and",
+        "need to",
+        "have to",
+        "be sure to",
+        "remember to",
+        "start to",
+        "continue to",
+        "make it a point to",
+        "go and",
+        "come and",
+        "take the time to",
+        "do me a favour and",
+        "do me a favor and",
+        "do us a favour and",
+    )
 )
 _BRIEFLY: Final = ("for a moment", "for a second", "for a minute", "for a sec", "real quick")
 _OTHER_HEARERS: Final = words("the my our him her them everyone everybody")
@@ -98,7 +100,7 @@ def _main_verb(tokens: Sequence[Token], index: int) -> int | None:
         word = tokens[index].norm
         if word in ("not", "never", "only") or (word == "now" and norm_at(tokens, index - 1) == "will"):
             return None
-        skipped = next((phrase for phrase in _SKIPPED if follows(tokens, index, phrase)), None)
+        skipped = next((phrase for phrase in _SKIPPED.get(word, ()) if follows(tokens, index, phrase)), None)
         if skipped:
             index += len(skipped.split())
         elif word == "help" and norm_at(tokens, index + 1) in ("you", "us", "them", "me", "to"):
@@ -227,7 +229,7 @@ def _outlasts_the_talk(tokens: Sequence[Token], verb: int, setting: Setting) -> 
     word = tokens[verb].norm
     if setting not in ("promise", "let_me", "lets"):
         return True
-    if any(follows(tokens, place, phrase) for place in range(verb + 1, len(tokens) - 2) for phrase in _BRIEFLY):
+    if any(follows(tokens, place, phrase) for phrase in _BRIEFLY for place in range(verb + 1, len(tokens) - 1)):
         return False
     if word in ("warn", "remind", "brief", "show") and norm_at(tokens, verb + 1) in _OTHER_HEARERS:
         return True
