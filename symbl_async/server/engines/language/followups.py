@@ -148,7 +148,11 @@ def is_follow_up(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
         return _regroups(tokens, verb)
     if word == "see" and after in ("you", "each"):
         rest = [token.norm for token in tokens[verb + 2 : verb + 5]]
-        return joint and ("again" in rest or (setting == "promise" and any(item in _APPOINTED for item in rest)))
+        return joint and (
+            "again" in rest
+            or _next_one(tokens, verb + 2)
+            or (setting == "promise" and any(item in _APPOINTED for item in rest))
+        )
     if word == "sit" and after == "down":
         return has_future(tokens, verb) or norm_at(tokens, verb + 2) in ("with", "together", "and")
     if word in _VISITS and after in ("by", "in", "over", "round", "around", "past"):
@@ -257,6 +261,14 @@ def _once_more(tokens: Sequence[Token], verb: int) -> bool:
     if tokens[verb].norm == "do" and rest[:1] in (["this"], ["that"], ["it"]):
         return "again" in rest[1:3] and has_future(tokens, verb)
     return rest[:1] == ["another"] and ("these" in rest[1:4] or (rest[1:2] == ["one"] and has_future(tokens, verb)))
+
+
+def _next_one(tokens: Sequence[Token], index: int) -> bool:
+    """Find "... on the next one", "... at the next call"."""
+    for position in range(index, min(index + 4, len(tokens) - 2)):
+        if tokens[position].norm in ("on", "at", "in") and follows(tokens, position + 1, "the next"):
+            return norm_at(tokens, position + 3) in MEETING_NOUNS | {"one"}
+    return False
 
 
 def _regroups(tokens: Sequence[Token], verb: int) -> bool:
