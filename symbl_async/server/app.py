@@ -213,6 +213,7 @@ class Server:
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
             await anyio.to_thread.run_sync(check_engine, "language", settings.language)
+            await anyio.to_thread.run_sync(check_engine, "diarization", settings.diarization)
             outside = await stack.enter_async_context(endpoints(settings))
             executor = pool = await stack.enter_async_context(_worker_pool(settings, workers, outside))
         queue = JobQueue(
@@ -371,6 +372,7 @@ async def _worker_pool(
         workers=workers,
         speech=settings.speech,
         language=settings.language,
+        diarization=settings.diarization,
         outside={kind: endpoint.post for kind, endpoint in outside.items()},
         job_timeout=settings.job_timeout,
     ) as pool:

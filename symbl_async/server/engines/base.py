@@ -66,13 +66,18 @@ class Segment:
 
 @frozen
 class Line:
-    """One sentence of one speaker: what the language analyses read."""
+    """One sentence of one speaker: what the language analyses read.
+
+    Attributes:
+        voice: Number of the voice, where voices were told apart.
+    """
 
     text: str
     start: float
     end: float
     speaker: Speaker | None = None
     words: tuple[Word, ...] = ()
+    voice: int | None = None
 
 
 @frozen
@@ -205,6 +210,7 @@ class SpeechOptions:
         channel_speakers: Names for 0-based channels.
         diarize: Tell the speakers of all channels mixed apart by their voices.
         speakers: With *diarize*: how many there are; ``None`` has the number estimated.
+        first_speaker: With *diarize*: number of the first of them; "Speaker 1" and so on are named by it.
         max_duration: Longest recording accepted, in seconds.
     """
 
@@ -215,6 +221,7 @@ class SpeechOptions:
     channel_speakers: dict[int, Speaker] = field(factory=dict)
     diarize: bool = False
     speakers: int | None = None
+    first_speaker: int = 1
     custom_vocabulary: tuple[str, ...] = ()
     max_duration: float = 4 * 3600.0
 

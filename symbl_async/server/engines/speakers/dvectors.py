@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..base import PCM, Segment
+    from ..plugins import EngineSetting, Outside
     from .spectra import Spectra
     from .turns import Piece
 
@@ -74,14 +75,18 @@ class DVectorDiarizer:
         return np.concatenate([*parts, self._network.embed(waiting)])
 
 
-def load(argument: str = "") -> DVectorDiarizer:
+def load(setting: EngineSetting, outside: Outside) -> DVectorDiarizer:
     """Load the diarizer.
 
+    Args:
+        setting: It has no argument and no options.
+        outside: Not used.
+
     Raises:
-        ConfigurationError: There is an argument.
+        ConfigurationError: There is an argument or an option.
     """
-    if argument:
-        raise ConfigurationError(f"The diarizer 'd-vectors' takes nothing after its name, not {argument!r}.")
+    if setting.only().argument:
+        raise ConfigurationError(f"The diarizer 'd-vectors' takes nothing after its name, not {setting.argument!r}.")
     return DVectorDiarizer()
 
 
