@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import numpy as np
 import pytest
+from attrs import evolve
 from media import EXAMPLES, tone, wav
 from server_support import CONVERSATION_API, ScriptedExecutor, result_of, running, settled
 
@@ -39,6 +40,7 @@ from symbl_async.server.engines.speakers.network import VoiceNetwork
 from symbl_async.server.engines.speakers.spectra import spectra
 from symbl_async.server.engines.speakers.turns import Piece, course
 from symbl_async.server.executor import WorkerPool
+from symbl_async.testing import check_diarizer
 
 DATA = Path(__file__).parents[1] / "data"
 MEDIA = DATA / "media"
@@ -246,6 +248,51 @@ def test_built_in_diarizer_takes_no_argument() -> None:
         load_engine("diarization", "d-vectors:?window=2")
     with pytest.raises(ConfigurationError, match=r"no diarization engine 'ears'; installed are: .*d-vectors"):
         load_engine("diarization", "ears")
+
+
+def test_built_in_diarizer_keeps_what_the_server_relies_on() -> None:
+    """It passes the check that others can run on theirs."""
+    check_diarizer("d-vectors")
+
+
+def alternating(segments: Sequence[Segment], speakers: int) -> list[Segment]:
+    """One speaker after another, segment by segment."""
+    return [evolve(each, speaker=index % speakers) for index, each in enumerate(segments)]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda segments, count: alternating(segments, 2)[1:], "words are not those"),
+        (lambda segments, count: alternating(segments, 4), "with 1 speakers: there are 4"),
+        (lambda segments, count: list(segments), "nobody says"),
+        (lambda segments, count: [evolve(each, speaker=1) for each in segments], "not numbered from 0"),
+        (lambda segments, count: [evolve(each, speaker=0, end=99.0) for each in segments], "begin and end with"),
+        (lambda segments, count: [evolve(each, speaker=0, text="other") for each in segments], "text and words of"),
+    ],
+)
+def test_check_finds_what_a_diarizer_does_wrong(change: Any, complaint: str) -> None:
+    """Each rule that is broken is named."""
+
+    class Wrong:
+        def attribute(self, blocks: Iterable[Any], segments: Sequence[Segment], count: int | None) -> list[Segment]:
+            found: list[Segment] = change(segments, count)
+            return found
+
+    with pytest.raises(AssertionError, match=complaint):
+        check_diarizer(lambda setting, outside: Wrong())
+
+
+def test_check_finds_a_diarizer_that_keeps_the_sound() -> None:
+    """Sound that piles up is noticed before it is much."""
+
+    class Greedy:
+        def attribute(self, blocks: Iterable[Any], segments: Sequence[Segment], count: int | None) -> list[Segment]:
+            sound = list(blocks)
+            return alternating(segments, 1 if sound else 2)
+
+    with pytest.raises(AssertionError, match="seconds of sound are held"):
+        check_diarizer(lambda setting, outside: Greedy())
 
 
 class Scripted:
