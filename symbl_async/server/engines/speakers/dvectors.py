@@ -1,6 +1,6 @@
 """The built-in diarizer: vectors of voice, grouped. Setting ``d-vectors``; it takes no argument.
 
-What is kept of a recording is one vector for each 0.4 seconds of speech (15 MB an hour at most) and its words.
+What is kept of a recording is one vector for each 0.4 seconds of speech (9 MB for an hour) and its words.
 """
 
 from __future__ import annotations
