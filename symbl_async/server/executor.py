@@ -169,6 +169,7 @@ class WorkerPool:
         workers: Tasks at once.
         speech: Speech engine, as in the settings.
         language: Language engine.
+        diarization: Engine that tells voices apart.
         outside: Sends what engines ask for to the addresses that their settings name.
         job_timeout: Seconds that a task may take; ``None`` allows a minute, for recordings twice the longest length on
             top, and ten minutes for a language engine behind an address.
@@ -184,10 +185,11 @@ class WorkerPool:
         workers: int,
         speech: str,
         language: str = "rules",
+        diarization: str = "d-vectors",
         outside: Mapping[Kind, Post] | None = None,
         job_timeout: float | None = None,
     ) -> None:
-        self._engines = (speech, language)
+        self._engines = (speech, language, diarization)
         self._outside = outside or {}
         self._job_timeout = job_timeout
         self._places = anyio.Semaphore(workers)
