@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     """Gives the speech in some samples as (start, end) in seconds, in order, none of it longer than a passage."""
 
 _PAUSE = 1.0
-_RETRIES = 3
 _SHORTEST_RETRY = 2.0
 
 
@@ -43,38 +42,50 @@ class Recognise(Protocol):
 
 
 def recognised(
-    blocks: Iterable[PCM], options: SpeechOptions, *, detect: Detect, recognise: Recognise, batch_size: int
+    blocks: Iterable[PCM],
+    options: SpeechOptions,
+    *,
+    detect: Detect,
+    recognise: Recognise,
+    batch_size: int,
+    retries: int = 3,
 ) -> Iterator[Segment]:
     """Yield the segments of a recording while its *blocks* are consumed, in time order.
 
-    At most a minute and *batch_size* passages are held.
+    At most a minute and *batch_size* passages are held. What comes out as nonsense is halved up to *retries* times.
 
     Raises:
         EngineError: *recognise* gave up.
     """
     passages = find_passages(blocks, detect)
     while batch := list(islice(passages, batch_size)):
-        for words in _heard(batch, options, recognise, _RETRIES):
+        for words in _heard(batch, options, recognise, retries):
             yield from _segments(words)
 
 
 def _heard(batch: Sequence[Passage], options: SpeechOptions, recognise: Recognise, retries: int) -> list[list[Word]]:
     """Give the words of each passage in the time of the recording."""
     raw = recognise([passage.samples for passage in batch], options)
-    again: dict[int, tuple[Passage, Passage]] = {}
-    for index, (passage, words) in enumerate(zip(batch, raw, strict=True)):
-        if retries and passage.duration >= _SHORTEST_RETRY and _is_nonsense(words, passage.duration, options.language):
-            again[index] = passage.halves()
-    halves = [half for pair in again.values() for half in pair]
-    better = iter(_heard(halves, options, recognise, retries - 1) if halves else ())
+    again = {
+        index: passage.halves()
+        for index, (passage, words) in enumerate(zip(batch, raw, strict=True))
+        if retries and passage.duration >= _SHORTEST_RETRY and _is_nonsense(words, passage.duration, options.language)
+    }
+    # All first halves, then all second ones: that is never more at once than a batch.
+    left, right = (
+        dict(zip(again, _heard([pair[side] for pair in again.values()], options, recognise, retries - 1), strict=True))
+        if again
+        else {}
+        for side in (0, 1)
+    )
     heard = []
     for index, (passage, words) in enumerate(zip(batch, raw, strict=True)):
         if index in again:
-            heard.append(next(better) + next(better))
-        else:
-            kept = [words[at] for at in outside_loops([word.text for word in words])]
-            times = passage.placed((word.start, word.end) for word in kept)
-            heard.append([evolve(word, start=low, end=high) for word, (low, high) in zip(kept, times, strict=True)])
+            heard.append(left[index] + right[index])
+            continue
+        kept = [words[at] for at in outside_loops([word.text for word in words])]
+        times = passage.placed((word.start, word.end) for word in kept)
+        heard.append([evolve(word, start=low, end=high) for word, (low, high) in zip(kept, times, strict=True)])
     return heard
 
 

@@ -28,18 +28,23 @@ def detector() -> Detect:
         ConfigurationError: Neither is installed.
     """
     try:
-        return _moonshine()
+        return moonshine_detector()
     except ImportError:
         pass
     try:
-        return _Frames()
+        return FrameDetector()
     except ImportError:
         raise ConfigurationError(
             "There is no voice detector, which finds the passages to recognise: pip install 'symbl_async[local]'"
         ) from None
 
 
-def _moonshine() -> Detect:
+def moonshine_detector() -> Detect:
+    """Give Moonshine's voice detector.
+
+    Raises:
+        ImportError: The package is not installed.
+    """
     from moonshine_voice import ModelArch, get_model_path
     from moonshine_voice.transcriber import Transcriber
 
@@ -58,8 +63,12 @@ def _moonshine() -> Detect:
     return detect
 
 
-class _Frames:
-    """Decides for three hundredths of a second at a time; takes some music and noise for speech."""
+class FrameDetector:
+    """That of pocketsphinx: decides for 0.03 s at a time, and takes some music and noise for speech.
+
+    Raises:
+        ImportError: The package is not installed.
+    """
 
     def __init__(self) -> None:
         import pocketsphinx
@@ -67,6 +76,7 @@ class _Frames:
         self._module: Any = pocketsphinx
 
     def __call__(self, samples: PCM) -> list[tuple[float, float]]:
+        """Give the speech in *samples*; see ``Detect``."""
         # It adapts to the sound, so a new one for each window gives the same window the same result.
         vad = self._module.Vad(self._module.Vad.STRICT, SAMPLE_RATE)
         size = vad.frame_bytes // 2

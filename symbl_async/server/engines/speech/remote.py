@@ -26,7 +26,7 @@ from ..plugins import OutsideRequest
 from .alignment import fill_gaps, shared
 from .batches import recognised
 from .detection import detector
-from .languages import is_spaced, language_code
+from .languages import is_spaced, language_code, written_words
 from .remote_setting import LANGUAGE, RemoteSetting
 
 if TYPE_CHECKING:
@@ -79,7 +79,13 @@ class RemoteEngine:
                 f"Speech in {options.language} cannot be recognised here; the configured service is not used for it."
             )
         yield from recognised(
-            blocks, options, detect=self._detect, recognise=self._recognise, batch_size=self._setting.batch_size
+            blocks,
+            options,
+            detect=self._detect,
+            recognise=self._recognise,
+            batch_size=self._setting.batch_size,
+            # A service may be slow, or paid by the second.
+            retries=1,
         )
 
     def _recognise(self, passages: Sequence[PCM], options: SpeechOptions) -> list[list[Word]]:
@@ -90,9 +96,8 @@ class RemoteEngine:
             plain = self._outside.post([self._request(passage, options, verbose=False) for passage in passages])
             if all(reply.status == HTTPStatus.OK for reply in plain):
                 self._times_refused, replies = True, plain
-        spaced = is_spaced(options.language)
         return [
-            _words(_read(reply), len(passage) / SAMPLE_RATE, spaced=spaced)
+            _words(_read(reply), len(passage) / SAMPLE_RATE, options.language)
             for passage, reply in zip(passages, replies, strict=True)
         ]
 
@@ -210,31 +215,30 @@ def _refusal(reply: OutsideReply) -> str:
     return f"The speech service refused a passage with status {reply.status}: {advice.get(reply.status, otherwise)}."
 
 
-def _words(transcript: _Transcript, duration: float, *, spaced: bool) -> list[Word]:
+def _words(transcript: _Transcript, duration: float, language: str) -> list[Word]:
     """Give the words of *transcript* in order, within *duration* seconds."""
-    segments = [each for each in transcript.segments or () if _texts(each.text)]
+    segments = [each for each in transcript.segments or () if _texts(each.text, language)]
     # What the segments leave out of the text is in the text alone, and the other way round.
-    whole = _texts(transcript.text)
+    whole = _texts(transcript.text, language)
     if not _are_times([(each.start, each.end) for each in segments], duration) or whole != [
-        text for each in segments for text in _texts(each.text)
+        text for each in segments for text in _texts(each.text, language)
     ]:
         segments = [_Stretch(transcript.text, 0.0, duration)] if whole else []
     timed = transcript.words or [word for each in transcript.segments or () for word in each.words or ()]
-    if not _are_times([(each.start, each.end) for each in timed], duration):
-        timed = []
-    if not spaced:
+    # Without blanks the words here are clauses, and those of the service are not.
+    if not is_spaced(language) or not _are_times([(each.start, each.end) for each in timed], duration):
         timed = []
     found: list[Word] = []
     for segment in segments:
-        texts = _texts(segment.text)
+        texts = _texts(segment.text, language)
         low, high = min(max(segment.start, 0.0), duration), min(segment.end, duration)
         found += [Word(text, *time) for text, time in zip(texts, shared(texts, low, max(low, high)), strict=True)]
-    return _timed(found, timed, duration) if timed else found
+    return _timed(found, timed, duration, language) if timed else found
 
 
-def _timed(words: Sequence[Word], timed: Sequence[_TimedText], duration: float) -> list[Word]:
+def _timed(words: Sequence[Word], timed: Sequence[_TimedText], duration: float, language: str) -> list[Word]:
     """Give *words* the times of those of *timed* that are the same but for case and punctuation."""
-    heard = [(text, each) for each in timed for text in _texts(each.word)[:1]]
+    heard = [(text, each) for each in timed for text in _texts(each.word, language)[:1]]
     matcher = SequenceMatcher(None, [_bare(word.text) for word in words], [_bare(text) for text, _ in heard], False)
     known: list[_TimedText | None] = [None] * len(words)
     for block in matcher.get_matching_blocks():
@@ -263,8 +267,8 @@ def _are_times(times: Sequence[tuple[float, float]], duration: float) -> bool:
     return bool(times)
 
 
-def _texts(text: str) -> list[str]:
-    return _CONTROL.sub(" ", text).split()
+def _texts(text: str, language: str) -> list[str]:
+    return written_words(_CONTROL.sub(" ", text), language)
 
 
 def _bare(text: str) -> str:

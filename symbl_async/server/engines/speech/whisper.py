@@ -16,7 +16,7 @@ import numpy as np
 from ....errors import ConfigurationError
 from ..base import SAMPLE_RATE, EngineError, Word
 from .batches import recognised
-from .languages import is_spaced, language_code
+from .languages import CLAUSE_ENDS, is_spaced, language_code
 from .passages import LONGEST_PASSAGE
 from .whisper_setting import WhisperSetting
 
@@ -38,7 +38,6 @@ in scripts that it spells letter by letter half a minute of speech needs 300 for
 _NO_SPEECH = 0.6
 _UNSURE = -1.0
 
-_CLAUSE_ENDS = ("。", "、", "！", "？", "，", "；", "：", ".", "!", "?", "།", "။")  # noqa: RUF001
 _CLAUSE_PAUSE = 0.3
 
 
@@ -233,7 +232,7 @@ def _joined(pieces: Sequence[Word], *, spaced: bool) -> list[Word]:
         else:
             before = groups[-1][-1] if groups else None
             begins = before is not None and (
-                before.text.rstrip().endswith(_CLAUSE_ENDS) or piece.start - before.end >= _CLAUSE_PAUSE
+                before.text.rstrip().endswith(CLAUSE_ENDS) or piece.start - before.end >= _CLAUSE_PAUSE
             )
         if begins or not groups:
             groups.append([])
