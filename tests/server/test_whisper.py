@@ -29,11 +29,12 @@ from symbl_async.server.engines.base import (
     Task,
     Word,
 )
-from symbl_async.server.engines.plugins import EngineSetting
+from symbl_async.server.engines.plugins import EngineSetting, Outside
 from symbl_async.server.engines.speech.languages import language_code
 from symbl_async.server.engines.speech.whisper import WhisperEngine, WhisperModel
 from symbl_async.server.engines.speech.whisper_setting import WhisperSetting
 from symbl_async.server.executor import WorkerPool
+from symbl_async.testing import check_speech_engine
 
 DOCUMENTED = (
     *("en-US", "en-GB", "en-AU", "en-IE", "en-IN", "en-ZA", "ru-RU", "fr-CA", "fr-FR", "de-DE", "it-IT", "nl-NL"),
@@ -308,3 +309,21 @@ async def test_real_model_hears_nothing_in_silence(model: str, tmp_path: Path) -
     task = Task("a-job", LanguageOptions(), speech=SpeechOptions(language="de-DE"))
     async with WorkerPool(workers=1, speech=f"faster-whisper:{model}") as pool:
         assert (await pool.run(task, tmp_path / "hiss.wav")).lines == ()
+
+
+def test_engine_conforms(tmp_path: Path) -> None:
+    """On a stand-in that hears a word each second where there is sound."""
+    where = folder(tmp_path)
+    model = WhisperModel(Pipeline(numbers), lambda text: len(text.split()), batch_size=4, beam_size=5)
+
+    def load(setting: EngineSetting, outside: Outside) -> WhisperEngine:
+        return WhisperEngine(WhisperSetting.of(setting), model.recognise, loud)
+
+    check_speech_engine(load, setting=f"faster-whisper:{where}?batch_size=4", minutes_held=4)
+
+
+def test_real_model_conforms(model: str) -> None:
+    """By its setting."""
+    said = "He was not an ill-disposed young man."
+    recording = EXAMPLES / "librivox_sense_0880.wav"
+    check_speech_engine(f"faster-whisper:{model}", recording=recording, transcript=said, word_errors=0.1)
