@@ -18,6 +18,7 @@ from ..base import SAMPLE_RATE, EngineError, Word
 from .batches import recognised
 from .languages import CLAUSE_ENDS, is_spaced, language_code
 from .passages import LONGEST_PASSAGE
+from .shared import PassageModel, SharedRecogniser
 from .whisper_setting import WhisperSetting
 
 if TYPE_CHECKING:
@@ -214,7 +215,20 @@ def load(setting: EngineSetting, outside: Outside) -> WhisperEngine:
         ConfigurationError: There is no usable model.
     """
     chosen = WhisperSetting.of(setting)
-    return WhisperEngine(chosen, WhisperModel.load(chosen).recognise, SileroDetector())
+    recognise = SharedRecogniser(outside) if chosen.shared else WhisperModel.load(chosen).recognise
+    return WhisperEngine(chosen, recognise, SileroDetector())
+
+
+def load_model(setting: EngineSetting) -> PassageModel:
+    """Load the half that is shared: the model.
+
+    Args:
+        setting: As for the engine.
+
+    Raises:
+        ConfigurationError: There is no usable model.
+    """
+    return PassageModel(WhisperModel.load(WhisperSetting.of(setting)).recognise)
 
 
 def _is_silence(segment: Any) -> bool:
