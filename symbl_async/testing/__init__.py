@@ -1,4 +1,4 @@
-"""Support for testing programs: a clock, a service in memory, the real server on a timer, checks of engines."""
+"""For tests of programs and engines: a clock to jump, a service in memory, the real server on a timer, checks."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ from ._clock import FakeClock
 from ._scripted import ScriptedCall, ScriptedTransport
 
 if TYPE_CHECKING:
+    from ._language import check_language_engine
     from ._server import Fault, LedgerEntry, TestServer, serve
     from ._speech import check_speech_engine
 
@@ -17,22 +18,23 @@ __all__ = [
     "ScriptedCall",
     "ScriptedTransport",
     "TestServer",
+    "check_language_engine",
     "check_speech_engine",
     "serve",
 ]
 
-# What needs the extras of the server is imported only for those who use it.
 _LATER = {
     "Fault": "_server",
     "LedgerEntry": "_server",
     "TestServer": "_server",
+    "check_language_engine": "_language",
     "check_speech_engine": "_speech",
     "serve": "_server",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for."""
+    """Import the server and its engines, which need their extra, only for those who use them."""
     if name in _LATER:
         return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
