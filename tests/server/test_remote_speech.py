@@ -274,7 +274,7 @@ def test_languages_can_be_restricted() -> None:
         ("languages=en,german", "code such as en or de"),
         ("language=x", "code such as en or de"),
         ("batch_size=99", "from 1 to 32"),
-        ("modell=x", "no option 'modell'"),
+        ("models=x", "no option 'models'"),
     ],
 )
 def test_wrong_options_are_named_when_the_server_starts(query: str, complaint: str) -> None:
@@ -335,12 +335,12 @@ async def test_confined_worker_asks_through_its_server() -> None:
     assert {request.headers["Authorization"] for request in seen} == {f"Bearer {KEY}"}
 
 
-async def test_server_uses_the_configured_service(tmp_path: Path) -> None:
-    """From the setting to the message, and from a refusal to the reason of the job."""
+async def test_server_uses_the_configured_service(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """From the setting to the message, and from a refusal to the reason of the job and the log."""
     answers = iter([VERBOSE, web.Response(status=401, text="bad key")])
     with anyio.fail_after(60):
         async with service(lambda _: next(answers)) as (url, _):
-            settings = ServerSettings(data_dir=tmp_path, workers=1, speech=f"{url}?model=m", speech_api_key=KEY)
+            settings = ServerSettings(data_dir=tmp_path, workers=1, speech=f"{url}?languages=en,de", speech_api_key=KEY)
             async with (
                 Server(settings) as server,
                 SymblClient(base_url=server.url, app_id=server.app_id, app_secret=server.app_secret) as client,
@@ -351,7 +351,12 @@ async def test_server_uses_the_configured_service(tmp_path: Path) -> None:
                 refused = await client.audio.submit(EXAMPLES / "jfk.flac", language_code="de-DE")
                 with pytest.raises(JobFailedError, match="401: set speech_api_key") as caught:
                     await refused.wait()
-    assert KEY not in str(caught.value)
+                foreign = await client.audio.submit(EXAMPLES / "jfk.flac", language_code="fr-FR")
+                with pytest.raises(JobFailedError, match="Speech in fr-FR cannot be recognised"):
+                    await foreign.wait()
+    assert KEY not in str(caught.value) + caplog.text
+    assert f"{refused.id} failed: The speech service refused a passage with status 401" in caplog.text
+    assert f"{foreign.id} failed: Speech in fr-FR" in caplog.text
 
 
 def test_load_needs_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:
