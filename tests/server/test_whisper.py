@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,10 @@ from symbl_async.server.engines.base import (
     Task,
     Word,
 )
-from symbl_async.server.engines.plugins import EngineSetting, Outside
+from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideReply, OutsideRequest
 from symbl_async.server.engines.speech.languages import language_code
-from symbl_async.server.engines.speech.whisper import WhisperEngine, WhisperModel
+from symbl_async.server.engines.speech.shared import PassageModel
+from symbl_async.server.engines.speech.whisper import WhisperEngine, WhisperModel, load
 from symbl_async.server.engines.speech.whisper_setting import WhisperSetting
 from symbl_async.server.executor import WorkerPool
 from symbl_async.server.model import shared_models
@@ -193,6 +194,20 @@ def test_defaults_follow_the_device(tmp_path: Path) -> None:
     assert (cpu.compute_type, cpu.batch_size, cpu.shared) == ("int8", 1, False)
     gpu = WhisperSetting.of(EngineSetting("faster-whisper", where, {"device": "cuda", "threads": "2"}))
     assert (gpu.compute_type, gpu.batch_size, gpu.shared, gpu.threads) == ("float16", 8, True, 2)
+
+
+def test_shared_model_is_asked_and_not_loaded(tmp_path: Path) -> None:
+    """A worker needs neither the weights nor the package for it until it looks for speech."""
+
+    class Way:
+        def post(self, requests: Sequence[OutsideRequest]) -> list[OutsideReply]:
+            model = WhisperModel(Pipeline(numbers), lambda text: len(text.split()), batch_size=4, beam_size=5)
+            return PassageModel(model.recognise).answer(requests)
+
+    loaded = load(EngineSetting("faster-whisper", str(folder(tmp_path)), {"shared": "true"}), Way())
+    assert loaded.supports("fr-CA")
+    (words,) = loaded._recognise([noise((0, 2))], SpeechOptions())
+    assert [word.text for word in words] == ["w0", "w1", "w2"]
 
 
 def test_words_come_with_their_place_and_probability() -> None:

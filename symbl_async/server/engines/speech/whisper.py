@@ -8,6 +8,7 @@ influence on the times of the next.
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,6 +76,8 @@ class WhisperModel:
         """
         import faster_whisper
 
+        # It tells of each batch, which is not for the server's log.
+        logging.getLogger("faster_whisper").setLevel(logging.WARNING)
         try:
             model = faster_whisper.WhisperModel(
                 str(setting.folder),
@@ -83,7 +86,8 @@ class WhisperModel:
                 cpu_threads=setting.threads,
                 local_files_only=True,
             )
-        except (RuntimeError, ValueError, OSError) as error:
+        # What reads the tokenizer raises nothing more particular.
+        except Exception as error:
             raise ConfigurationError(
                 f"faster-whisper: the model in {setting.folder} cannot be loaded with device={setting.device} and "
                 f"compute_type={setting.compute_type}: {error}"
