@@ -23,6 +23,7 @@ from typing import Final, Protocol, Self
 
 import anyio
 import anyio.abc
+import msgspec
 from attrs import define, field
 
 from .engines._wire import FRAME, MAX_BYTES, Call, dump_call, load_replies
@@ -101,7 +102,7 @@ class _Link:
             if length > MAX_BYTES:
                 raise _GoneError
             replies = load_replies(await self._receive(loop, length))
-        except (OSError, ValueError) as error:
+        except (OSError, msgspec.MsgspecError) as error:
             raise _GoneError from error
         if len(replies) != len(requests):
             raise _GoneError
@@ -193,17 +194,20 @@ class SharedModel:
                     asked.done.set()
 
     async def _fill(self, batch: list[_Asked]) -> None:
+        batch += self._waiting(_MOST - len(batch))
         with anyio.move_on_after(self._patience):
             while len(batch) < _MOST:
                 batch.append(await self._receive.receive())
+                batch += self._waiting(_MOST - len(batch))
 
-    def _waiting(self) -> list[_Asked]:
-        waiting = []
-        while True:
+    def _waiting(self, most: float = math.inf) -> list[_Asked]:
+        waiting: list[_Asked] = []
+        while len(waiting) < most:
             try:
                 waiting.append(self._receive.receive_nowait())
             except (anyio.WouldBlock, anyio.EndOfStream):
-                return waiting
+                break
+        return waiting
 
     async def _running(self, tasks: anyio.abc.TaskGroup) -> _Link:
         if self._link is None:
@@ -226,8 +230,8 @@ class SharedModel:
             status = await self._stop(_DYING)
             failure = OutsideReply(
                 0,
-                reason=f"the process that holds the shared model died (status {status}), perhaps for want of memory; "
-                "the server's log may say more",
+                reason=f"the process that holds the shared model is gone (status {status}), perhaps for want of "
+                "memory; the server's log may say more",
             )
             replies = (failure,) * len(batch)
         for asked, reply in zip(batch, replies, strict=True):

@@ -38,6 +38,8 @@ class Echo:
         for request in requests:
             if request.body == b"/die":
                 os._exit(3)
+            if request.body == b"/few":
+                return []
             if request.body == b"/fail":
                 raise RuntimeError("a bug in the model")
             if request.body == b"/hang":
