@@ -373,15 +373,19 @@ async def _worker_pool(
 ) -> AsyncIterator[WorkerPool]:
     # Only here: a server with an executor of its own needs no worker processes.
     from .executor import WorkerPool
+    from .model import shared_models
 
-    async with WorkerPool(
-        workers=workers,
-        speech=settings.speech,
-        language=settings.language,
-        diarization=settings.diarization,
-        outside={kind: endpoint.post for kind, endpoint in outside.items()},
-        job_timeout=settings.job_timeout,
-    ) as pool:
+    async with (
+        shared_models({"speech": settings.speech, "language": settings.language}) as models,
+        WorkerPool(
+            workers=workers,
+            speech=settings.speech,
+            language=settings.language,
+            diarization=settings.diarization,
+            outside={**{kind: endpoint.post for kind, endpoint in outside.items()}, **models},
+            job_timeout=settings.job_timeout,
+        ) as pool,
+    ):
         yield pool
 
 

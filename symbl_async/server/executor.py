@@ -282,7 +282,7 @@ class WorkerPool:
                 stdin=None if os.name != "posix" else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=worker_environment(),
                 pass_fds=(theirs.fileno(),),
             )
         except BaseException:
@@ -292,7 +292,7 @@ class WorkerPool:
             theirs.close()
         self._startable = True
         worker = _Worker(process, ours, self._outside)
-        self._tasks.start_soon(_log, process)
+        self._tasks.start_soon(log_output, process)
         return worker
 
 
@@ -320,7 +320,8 @@ def _result(task: Task, answer: Answer) -> Result:
     return answer.result
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """What a process that holds engines may know of its surroundings."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # The same package as this process uses, however it came to be importable here. Where packages are installed it is
     # found anyway, and that folder must not come before the standard library.
@@ -344,7 +345,7 @@ def _cause_of_death(status: int | None) -> str:
     )
 
 
-async def _log(process: anyio.abc.Process) -> None:
+async def log_output(process: anyio.abc.Process) -> None:
     """Pass on what a worker says on stderr, line by line."""
     if process.stderr is None:
         return

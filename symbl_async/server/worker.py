@@ -86,8 +86,8 @@ class Relay:
         """Send *requests* and wait for their replies; see ``Outside``."""
         data = dump_call(Call(self._engine, tuple(requests)))
         self._connection.sendall(FRAME.pack(CALL, len(data)) + data)
-        _, length = FRAME.unpack(_receive(self._connection, FRAME.size))
-        return load_replies(_receive(self._connection, length))
+        _, length = FRAME.unpack(receive(self._connection, FRAME.size))
+        return load_replies(receive(self._connection, length))
 
 
 def process(task: Task, media: int | None, engines: Engines) -> Result:
@@ -150,15 +150,20 @@ def _receive_task(connection: socket.socket) -> tuple[Task, int | None] | None:
     header, descriptors, _, _ = socket.recv_fds(connection, REQUEST.size, 1)
     if not header:
         return None
-    header += _receive(connection, REQUEST.size - len(header))
+    header += receive(connection, REQUEST.size - len(header))
     length, with_media = REQUEST.unpack(header)
     if length > MAX_BYTES:
         raise EOFError("the frame is too long")
-    task = load_task(_receive(connection, length))
+    task = load_task(receive(connection, length))
     return task, descriptors[0] if with_media else None
 
 
-def _receive(connection: socket.socket, length: int) -> bytes:
+def receive(connection: socket.socket, length: int) -> bytes:
+    """Read *length* bytes.
+
+    Raises:
+        EOFError: The other end closed before.
+    """
     parts = bytearray()
     while len(parts) < length:
         part = connection.recv(min(length - len(parts), 1 << 20))
@@ -168,7 +173,7 @@ def _receive(connection: socket.socket, length: int) -> bytes:
     return bytes(parts)
 
 
-def _located(setting: str) -> tuple[str, list[Path]]:
+def located(setting: str) -> tuple[str, list[Path]]:
     """Make a model path in *setting* absolute while the file system can still be seen."""
     name, _, argument = setting.partition(":")
     place, mark, options = argument.partition("?")
@@ -185,11 +190,11 @@ def main(arguments: list[str]) -> int:
     # When memory runs short, the system had better end a worker than the server.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
-    located = [_located(setting) for setting in arguments[1:]]
-    in_force = confine([path for _, paths in located for path in paths])
+    engines = [located(setting) for setting in arguments[1:]]
+    in_force = confine([path for _, paths in engines for path in paths])
     if not (in_force.limits and in_force.calls and in_force.files):
         logger.warning("this system cannot confine a worker fully; in force: %s", in_force)
-    speech, language, diarization = (setting for setting, _ in located)
+    speech, language, diarization = (setting for setting, _ in engines)
     with socket.socket(fileno=descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
         serve(connection, Engines(speech, language, diarization, lambda kind: Relay(connection, kind)))
     return 0

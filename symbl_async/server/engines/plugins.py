@@ -61,6 +61,11 @@ class EngineSetting:
         """The address of a remote engine, without the options."""
         return f"{self.name}:{self.argument}"
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether one process holds the engine's model for all workers: because it is not on the CPU, or on demand."""
+        return self.options.get("shared") == "true" or self.options.get("device", "cpu") != "cpu"
+
     def only(self, *known: str) -> EngineSetting:
         """Return this setting, if it has no other options than those *known*.
 

@@ -83,6 +83,8 @@ class Aligner:
         try:
             decoder.add_fsg(_GRAMMAR, decoder.create_fsg(_GRAMMAR, 0, len(parts), [*steps, *skips]))
             decoder.activate_search(_GRAMMAR)
+            # Forgets the noise of what it heard before, with which the same sound would get other times.
+            decoder.reinit_feat()
             decoder.start_utt()
             try:
                 decoder.process_raw(pcm, full_utt=True)

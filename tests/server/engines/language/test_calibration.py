@@ -42,7 +42,7 @@ def test_scores_rise_with_the_rules_between_the_usual_threshold_and_one(kind: In
 
 @pytest.mark.parametrize("kind", ["question", "action_item", "follow_up"])
 def test_mean_score_promises_no_more_than_is_right(kind: InsightKind) -> None:
-    """Within a tenth; the rules were tuned on these conversations since, so that more may be right here than elsewhere."""
+    """Within a tenth; the rules were tuned on these conversations since, so more may be right here than elsewhere."""
     own = [(score, right) for each, score, right in findings() if each == kind]
     assert sum(score - right for score, right in own) / len(own) < 0.1
 
