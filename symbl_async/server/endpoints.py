@@ -32,6 +32,10 @@ _CONTENT_TYPE: Final = re.compile(r"[!-~][ -~]{0,199}")
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=600.0, sock_connect=10.0)
 
 
+class _TooLongError(Exception):
+    """The answer is longer than any that is read."""
+
+
 class Endpoint:
     """The address of an engine.
 
@@ -68,8 +72,12 @@ class Endpoint:
             return OutsideReply(0, reason="an engine may only send what has a content type")
         reply = OutsideReply(0)
         for pause in (*self._pauses, None):
-            async with self._at_once:
-                reply, advised = await self._try(request)
+            try:
+                async with self._at_once:
+                    reply, advised = await self._try(request)
+            except _TooLongError:
+                # It would be so again.
+                return OutsideReply(0, reason=f"its answer is longer than {_MOST_BYTES} bytes")
             if pause is None or not (reply.status in (0, 408, 429) or reply.status >= 500):
                 break
             wait = pause * random.uniform(1.0, 1.25) if advised is None else min(advised, _LONGEST_PAUSE)  # noqa: S311
@@ -92,7 +100,7 @@ class Endpoint:
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > _MOST_BYTES:
-                        return OutsideReply(0, reason=f"its answer is longer than {_MOST_BYTES} bytes"), None
+                        raise _TooLongError
                 return OutsideReply(response.status, bytes(body)), _seconds(response.headers.get("Retry-After"))
         except TimeoutError:
             return OutsideReply(0, reason="it did not answer in time"), None

@@ -134,9 +134,10 @@ async def test_answers_are_not_unpacked() -> None:
 
 
 async def test_long_answers_are_cut_off() -> None:
-    """They are none, and the reason says so."""
-    async with service(lambda _: web.Response(body=bytes(9 << 20))) as (url, _), endpoint(url) as there:
+    """They are none, the reason says so, and they are not asked for again."""
+    async with service(lambda _: web.Response(body=bytes(9 << 20))) as (url, seen), endpoint(url) as there:
         reply = await there.post(ASK)
+    assert len(seen) == 1
     assert (reply.status, reply.body) == (0, b"")
     assert "longer than" in reply.reason
 

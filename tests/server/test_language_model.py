@@ -253,6 +253,8 @@ def test_people_and_dates_have_to_be_there() -> None:
         *TALK[2:],
     ]
     assert insights([{**first, "due": "2026-03-09"}], lines=timeless)[0].due is None
+    priced = [Line("It is 5000 dollars, or 12.50.", 0.0, 2.0, TOM), *timeless[1:]]
+    assert insights([{**first, "due": "2026-03-09"}], lines=priced)[0].due is None
     late = LanguageOptions(reference_time="9999-12-31T09:00:00Z", summarise=True)
     assert insights([first], options=late, lines=untimed)[0].due is None
 

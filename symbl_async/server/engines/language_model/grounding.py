@@ -46,6 +46,7 @@ _ADDRESS: Final = re.compile(
 _CAPITAL: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _SENTENCE_START: Final = re.compile(r"(?:^|[.!?:\u2026])[\s\"'\u201c\u2018(\xab\u201e\xbf\xa1]*$")
 _NAMING: Final = ("person", "organization", "location")
+_DAY_OR_HOUR: Final = re.compile(r"(?<![\d.,])\d{1,2}(?![\d%]|[.,]\d)")
 _ONESELF: Final = ("i", "me", "myself")
 _TIME_WORDS: Final = frozenset({*WEEKDAYS, *MONTHS}) | words(
     "after afternoon asap before by close cob day days deadline due end eod eom eow evening fortnight hour hours "
@@ -120,7 +121,7 @@ class Said:
         if not self._english:
             return True
         texts = self.texts[max(line - _NEAR, 0) : line + 1]
-        return any(_NUMBER.search(text) or not _TIME_WORDS.isdisjoint(spoken_words(text)) for text in texts)
+        return any(_DAY_OR_HOUR.search(text) or not _TIME_WORDS.isdisjoint(spoken_words(text)) for text in texts)
 
     def about(self, text: str, lines: Iterable[int]) -> list[int]:
         """Those of *lines* that have all words of *text*, or else any of them."""
