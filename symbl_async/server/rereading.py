@@ -91,21 +91,27 @@ class Rereader:
         self._places = anyio.Semaphore(at_once)
         self._rules = RuleLanguage()
 
-    async def summary(self, conversation_id: str, spoken: Spoken) -> Sequence[SummaryPart]:
+    def deadline(self) -> float:
+        """Until when, on the loop's clock, the engine may be used for a request that comes now, waiting included."""
+        return anyio.current_time() + self._patience
+
+    async def summary(self, conversation_id: str, spoken: Spoken, *, deadline: float) -> Sequence[SummaryPart]:
         """The paragraphs of a summary of *spoken*."""
         options = LanguageOptions(language=spoken.language, reference_time=spoken.began, summarise=True, only="summary")
-        return (await self._read(conversation_id, spoken.lines, options)).summary
+        return (await self._read(conversation_id, spoken.lines, options, deadline)).summary
 
-    async def topics(self, conversation_id: str, spoken: Spoken) -> Sequence[Topic]:
+    async def topics(self, conversation_id: str, spoken: Spoken, *, deadline: float) -> Sequence[Topic]:
         """The topics of *spoken*."""
         options = LanguageOptions(language=spoken.language, reference_time=spoken.began, only="topics")
-        return (await self._read(conversation_id, spoken.lines, options)).topics
+        return (await self._read(conversation_id, spoken.lines, options, deadline)).topics
 
-    async def _read(self, conversation_id: str, lines: Sequence[Line], options: LanguageOptions) -> Analysis:
+    async def _read(
+        self, conversation_id: str, lines: Sequence[Line], options: LanguageOptions, deadline: float
+    ) -> Analysis:
         if self._executor is not None and lines:
             task = Task(f"{options.only} of {conversation_id}", options, lines=tuple(lines))
             reason = f"it took longer than {self._patience:g} s"
-            with anyio.move_on_after(self._patience):
+            with anyio.CancelScope(deadline=deadline):
                 try:
                     async with self._places:
                         found = (await self._executor.run(task, None)).analysis

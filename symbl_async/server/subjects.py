@@ -39,11 +39,12 @@ class Subjects:
         While a job of it runs they stay as they are, because the end of the job finds them anew; they stay too where
         none can be found in a language. The caller has checked the owner.
         """
+        deadline = self._rereader.deadline()
         async with self._turns.turn(conversation_id) as is_done:
             while not is_done:
-                is_done = await self._find_again(conversation_id)
+                is_done = await self._find_again(conversation_id, deadline)
 
-    async def _find_again(self, conversation_id: str) -> bool:
+    async def _find_again(self, conversation_id: str, deadline: float) -> bool:
         """Tell whether that has succeeded, or has no use; else the conversation has grown meanwhile."""
         async with self._database.read() as connection:
             if await has_unfinished(connection, conversation_id):
@@ -58,7 +59,7 @@ class Subjects:
                 "message_ids": [spoken.ids[line] for line in topic.lines],
                 "parents": list(topic.parents),
             }
-            for topic in await self._rereader.topics(conversation_id, spoken)
+            for topic in await self._rereader.topics(conversation_id, spoken, deadline=deadline)
         ]
         if not found and not is_english(spoken.language):
             return True

@@ -48,14 +48,15 @@ class Summaries:
             async with self._database.read() as connection:
                 if stored := await _stored(connection, conversation_id):
                     return await _records(connection, conversation_id, stored)
+        deadline = self._rereader.deadline()
         async with self._turns.turn(conversation_id) as is_made:
             if is_made and wanted == "anew":
                 wanted = "stored"
-            while (made := await self._get(conversation_id, wanted)) is None:
+            while (made := await self._get(conversation_id, wanted, deadline)) is None:
                 pass
             return made
 
-    async def _get(self, conversation_id: str, wanted: Wanted) -> list[SummaryRecord] | None:
+    async def _get(self, conversation_id: str, wanted: Wanted, deadline: float) -> list[SummaryRecord] | None:
         """Read the paragraphs, or make them; ``None`` if what they were made of has changed meanwhile."""
         async with self._database.read() as connection:
             stored = await _stored(connection, conversation_id)
@@ -74,7 +75,7 @@ class Summaries:
                 "covered": list(spoken.ids[part.covered[0] : part.covered[1] + 1]),
                 "method": part.method,
             }
-            for part in await self._rereader.summary(conversation_id, spoken)
+            for part in await self._rereader.summary(conversation_id, spoken, deadline=deadline)
         ]
         async with self._database.write() as connection:
             if not await _exists(connection, conversation_id):

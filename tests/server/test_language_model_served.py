@@ -99,6 +99,27 @@ async def test_many_who_ask_cause_one_reading() -> None:
             assert 1 <= len(seen) - before <= most
 
 
+async def test_who_waits_for_another_has_no_more_time() -> None:
+    """What is left of the request's own time is the engine's; then the rules read, not an answer that is late."""
+    executor = ScriptedExecutor()
+    settings = {"language": "http://127.0.0.1:9/v1?model=m", "request_timeout": 3.0}
+    async with running(executor, **settings) as api:
+        accepted = await api.submit()
+        await api.job(accepted["jobId"])
+        conversation_id = accepted["conversationId"]
+        executor.gate = anyio.Event()
+        statuses = []
+
+        async def ask() -> None:
+            reply = await api.call("GET", f"/v1/conversations/{conversation_id}/summary?refresh=true")
+            statuses.append(reply.status)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(ask)
+    assert statuses == [200] * 5
+
+
 async def test_what_is_said_meanwhile_is_not_left_out() -> None:
     """A job that ends while the model reads is read too, for the summary and for the topics."""
     asked: list[str] = []
