@@ -104,7 +104,8 @@ class Endpoint:
                 return OutsideReply(response.status, bytes(body)), _seconds(response.headers.get("Retry-After"))
         except TimeoutError:
             return OutsideReply(0, reason="it did not answer in time"), None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # Names of hosts that cannot be are ValueErrors, some of them only when they are looked up.
             return OutsideReply(0, reason=f"it could not be reached ({type(error).__name__})"), None
 
 

@@ -94,6 +94,15 @@ async def test_without_an_answer_the_reason_says_so(free_tcp_port: int) -> None:
     assert "could not be reached" in reply.reason
 
 
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example", "exa mple"])
+async def test_impossible_hosts_are_no_exception(host: str) -> None:
+    """Whatever finds that out, and whenever: no answer, with a reason."""
+    async with endpoint(f"http://{host}/v1") as there:
+        reply = await there.post(ASK)
+    assert reply.status == 0
+    assert "could not be reached" in reply.reason
+
+
 @pytest.mark.parametrize(
     "path",
     [
