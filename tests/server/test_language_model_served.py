@@ -164,13 +164,16 @@ async def test_refused_key_leaves_the_rules(caplog: pytest.LogCaptureFixture) ->
     """The job completes, and the server's log says why the model was of no use."""
     caplog.set_level(logging.INFO, "symbl_async.server")
     async with chat_service(OutsideReply(401)) as (url, _), serving(url) as api:
-        conversation_id = await completed(api, "?enableSummary=true")
+        accepted = await api.submit(TEXT, "/v1/process/text?enableSummary=true")
+        conversation_id = accepted["conversationId"]
+        assert (await api.job(accepted["jobId"]))["status"] == "completed"
         (task,) = (await api.get(conversation_id, "/action-items"))["actionItems"]
         assert task["text"] == "I'll send the budget report to Priya by Friday."
         assert await methods(api, conversation_id) == ["extractive"]
         with anyio.fail_after(10):
             while "HTTP 401: it refused the key: set language_api_key" not in caplog.text:  # noqa: ASYNC110 - no event
                 await anyio.sleep(0.01)
+        assert f"{accepted['jobId']}: insights: the rules stand in" in caplog.text
         assert KEY not in caplog.text
 
 
