@@ -247,7 +247,10 @@ class Server:
         # After the last request, before anything of the above is cancelled.
         stack.push_async_callback(self._drain, queue, webhooks)
         rereader = Rereader(
-            None if settings.language == "rules" else executor, patience=settings.request_timeout * _SHARE_FOR_ENGINE
+            None if settings.language == "rules" else executor,
+            patience=settings.request_timeout * _SHARE_FOR_ENGINE,
+            # Requests must not keep jobs waiting.
+            at_once=max(workers // 2, 1),
         )
         services = Services(
             settings=settings,

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -40,6 +41,12 @@ _OUTSIDE_LANGUAGE = 600.0
 """Seconds more that a job may take where its language engine is another program's."""
 _SHARE_OUTSIDE = 0.5
 """Part of the time that a job has left that one call of its worker may take."""
+_MOST_AT_ONCE = 1_000
+"""Requests of one call."""
+_MOST_REQUESTS: dict[Kind, int] = {"speech": 50_000, "language": 500, "diarization": 0}
+"""Requests of a job: above what engines need for four hours of talk. A worker that was taken over may try more."""
+_MOST_REPLY_BYTES = 64 * 1024 * 1024
+"""Of all replies to one call."""
 
 # What a worker may know of its surroundings; secrets live in the environment too.
 _PASSED_ON = (
@@ -85,6 +92,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         data = dump_task(task)
         header = REQUEST.pack(len(data), media is not None)
+        spent: Counter[Kind] = Counter()
         try:
             # An idle worker has read everything, so a few bytes always fit and this does not block.
             socket.send_fds(self.connection, [header], [] if media is None else [media])
@@ -93,7 +101,7 @@ class _Worker:
                 kind, frame = await self._receive_frame(loop)
                 if kind == ANSWER:
                     break
-                replies = dump_replies(await self._outside(frame))
+                replies = dump_replies(await self._outside(frame, spent))
                 await loop.sock_sendall(self.connection, FRAME.pack(0, len(replies)) + replies)
         except OSError:
             raise _DiedError from None
@@ -110,24 +118,45 @@ class _Worker:
             raise _DiedError
         return kind, await self._receive(loop, length)
 
-    async def _outside(self, frame: bytes) -> tuple[OutsideReply, ...]:
-        """Pass on what the worker asks for: to the one address of that engine, or not at all."""
+    async def _outside(self, frame: bytes, spent: Counter[Kind]) -> tuple[OutsideReply, ...]:
+        """Pass on what the worker asks for: to the one address of that engine, or not at all.
+
+        What it has *spent* so far in this task is counted on. It is not let wait for longer than it lives.
+        """
         try:
             call = await anyio.to_thread.run_sync(load_call, frame)
             post = self.outside[call.engine]
         except Exception:
             raise _DiedError from None
+        # An empty call costs something too.
+        spent[call.engine] += max(len(call.requests), 1)
+        if len(call.requests) > _MOST_AT_ONCE or spent[call.engine] > _MOST_REQUESTS[call.engine]:
+            logger.error("worker %d is ended: it asks too much of the %s service", self.process.pid, call.engine)
+            raise _DiedError
         replies: dict[int, OutsideReply] = {}
+        room = _MOST_REPLY_BYTES
 
         async def pass_on(index: int, request: OutsideRequest) -> None:
-            replies[index] = await post(request)
+            nonlocal room
+            reply = await post(request)
+            room -= len(reply.body)
+            replies[index] = reply if room >= 0 else OutsideReply(0, reason="the answers are too long together")
+
+        async def pass_all_on() -> None:
+            async with anyio.create_task_group() as tasks:
+                for index, request in enumerate(call.requests):
+                    tasks.start_soon(pass_on, index, request)
+            watch.cancel_scope.cancel()
 
         # The other half is for the worker, which may have to do without.
         left = anyio.current_effective_deadline() - anyio.current_time()
         with anyio.move_on_after(left * _SHARE_OUTSIDE):
-            async with anyio.create_task_group() as tasks:
-                for index, request in enumerate(call.requests):
-                    tasks.start_soon(pass_on, index, request)
+            async with anyio.create_task_group() as watch:
+                watch.start_soon(pass_all_on)
+                await self.process.wait()
+                watch.cancel_scope.cancel()
+        if self.process.returncode is not None:
+            raise _DiedError
         none = OutsideReply(0, reason="there was no answer in the time that the job has")
         return tuple(replies.get(index, none) for index in range(len(call.requests)))
 

@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ from .engines.base import Diarizer, EngineError, LanguageEngine, Result, SpeechE
 from .engines.plugins import EngineSetting, Kind, Outside, OutsideReply, OutsideRequest, load_engine
 
 logger = logging.getLogger("symbl_async.server.worker")
+
+_of_task: ContextVar[str] = ContextVar("_of_task", default="")
+"""What stands before a line of the log while a task is done."""
 
 
 class Engines:
@@ -116,6 +120,7 @@ def process(task: Task, media: int | None, engines: Engines) -> Result:
 
 def answer(task: Task, media: int | None, engines: Engines) -> Answer:
     """Do one task and say how it went, whatever happens."""
+    _of_task.set(f"{task.job_id}: ")
     try:
         return Answer(result=process(task, media, engines))
     except (EngineError, ConfigurationError) as error:
@@ -183,10 +188,17 @@ def located(setting: str) -> tuple[str, list[Path]]:
     return f"{name}:{path}{mark}{options}", [path]
 
 
+def _say_of_what(record: logging.LogRecord) -> bool:
+    record.of_task = _of_task.get()
+    return True
+
+
 def main(arguments: list[str]) -> int:
     """Confine this process and serve."""
     descriptor = int(arguments[0])
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.addFilter(_say_of_what)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(of_task)s%(message)s", handlers=[handler])
     # When memory runs short, the system had better end a worker than the server.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")

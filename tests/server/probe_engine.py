@@ -12,12 +12,12 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from symbl_async.server.engines.base import EngineError, Segment, SpeechOptions
-from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideRequest
+from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideReply, OutsideRequest
 
 AF_NETLINK = 16
 PTRACE_ATTACH = 16
@@ -46,14 +46,26 @@ class Probe:
     def transcribe(self, blocks: Iterable[Any], options: SpeechOptions) -> Iterator[Segment]:
         """Do what is asked; what comes of it is the text."""
         what, *rest = options.custom_vocabulary
-        if what == "ask":
-            yield Segment(self._ask(rest), 0.0, 1.0)
+        asks = {"ask": self._ask, "repeat": self._repeat, "sizes": self._sizes}
+        if what in asks:
+            yield Segment(asks[what](rest), 0.0, 1.0)
             return
         yield Segment(str(ACTS[what](*rest)), 0.0, 1.0)
 
     def _ask(self, paths: list[str]) -> str:
-        replies = self._outside.post([OutsideRequest(path, "text/plain", path.encode()) for path in paths])
-        return json.dumps([[reply.status, reply.body.decode(), reply.reason] for reply in replies])
+        return json.dumps([[reply.status, reply.body.decode(), reply.reason] for reply in self._post(paths)])
+
+    def _sizes(self, paths: list[str]) -> str:
+        return " ".join(f"{reply.status}:{len(reply.body)}" for reply in self._post(paths))
+
+    def _repeat(self, arguments: list[str]) -> str:
+        rounds, *paths = arguments
+        for _ in range(int(rounds)):
+            self._post(paths)
+        return "done"
+
+    def _post(self, paths: list[str]) -> Sequence[OutsideReply]:
+        return self._outside.post([OutsideRequest(path, "text/plain", path.encode()) for path in paths])
 
 
 def attempts(*paths: str) -> str:

@@ -147,7 +147,10 @@ def load_engine(kind: Kind, setting: str, outside: Outside | None = None) -> Any
     try:
         load = cast("Callable[[EngineSetting, Outside], Any]", points[parsed.name].load())
     except ImportError as error:
-        msg = f"The {kind} engine {parsed.name!r} needs the module {error.name!r}: {install_command(parsed.name)}"
+        package = getattr(points[parsed.name].dist, "name", "symbl_async")
+        ours = package == "symbl_async"
+        advice = install_command(parsed.name) if ours else f"the package {package!r} should say how to install it."
+        msg = f"The {kind} engine {parsed.name!r} needs the module {error.name or error}: {advice}"
         raise ConfigurationError(msg) from error
     return load(parsed, outside or Nowhere())
 
