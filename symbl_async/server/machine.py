@@ -38,10 +38,8 @@ def usable_processors(root: Path = _ROOT) -> int:
 
 def usable_bytes(root: Path = _ROOT) -> int | None:
     """Memory that can still be had: of the machine, and of each control group; ``None`` where nothing tells."""
-    found = []
-    for line in _text(root / "proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            found.append(int(line.split()[1]) * 1024)
+    facts = _text(root / "proc/meminfo").splitlines()
+    found = [int(line.split()[1]) * 1024 for line in facts if line.startswith("MemAvailable:")]
     for group in _groups(root, "memory"):
         for limit_name, used_name, cache_name in (
             ("memory.max", "memory.current", "file"),
