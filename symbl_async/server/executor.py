@@ -48,6 +48,10 @@ _WARMING = 600.0
 
 # No codec for speech takes less room; with fewer bytes there is nothing but silence, which takes no time.
 _LEAST_BYTES_A_SECOND = 500
+_OUTSIDE_LANGUAGE = 600.0
+"""Seconds more that a job may take where its language engine is another program's."""
+_SHARE_OUTSIDE = 0.5
+"""Part of the time that a job has left that one call of its worker may take."""
 
 # What a worker may know of its surroundings; secrets live in the environment too.
 _PASSED_ON = (
@@ -132,10 +136,14 @@ class _Worker:
         async def pass_on(index: int, request: OutsideRequest) -> None:
             replies[index] = await post(request)
 
-        async with anyio.create_task_group() as tasks:
-            for index, request in enumerate(call.requests):
-                tasks.start_soon(pass_on, index, request)
-        return tuple(replies[index] for index in range(len(call.requests)))
+        # The other half is for the worker, which may have to do without.
+        left = anyio.current_effective_deadline() - anyio.current_time()
+        with anyio.move_on_after(left * _SHARE_OUTSIDE):
+            async with anyio.create_task_group() as tasks:
+                for index, request in enumerate(call.requests):
+                    tasks.start_soon(pass_on, index, request)
+        none = OutsideReply(0, reason="there was no answer in the time that the job has")
+        return tuple(replies.get(index, none) for index in range(len(call.requests)))
 
     async def _receive(self, loop: asyncio.AbstractEventLoop, length: int) -> bytes:
         parts = bytearray()
@@ -190,7 +198,8 @@ class WorkerPool:
         language: Language engine.
         outside: Sends what engines ask for to the addresses that their settings name.
         job_timeout: Seconds that a task may take; ``None`` allows a minute for texts, and for recordings five minutes
-            and twice the length that a file of its size can have.
+            and twice the length that a file of its size can have; ten minutes more for a language engine behind an
+            address.
         worker_memory: Bytes of address space that a worker may use.
         worker_growth: Bytes that a worker may grow by over its tasks; one that grew more is replaced when it is idle.
 
@@ -331,9 +340,10 @@ class WorkerPool:
     def _limit(self, task: Task, media: int | None) -> float:
         if self._job_timeout is not None:
             return self._job_timeout
-        if task.speech is None or media is None:
-            return 60.0
-        return 300.0 + 2 * min(task.speech.max_duration, os.fstat(media).st_size / _LEAST_BYTES_A_SECOND)
+        limit = 60.0
+        if task.speech is not None and media is not None:
+            limit = 300.0 + 2 * min(task.speech.max_duration, os.fstat(media).st_size / _LEAST_BYTES_A_SECOND)
+        return limit + (_OUTSIDE_LANGUAGE if "language" in self._outside else 0.0)
 
     def _arguments(self, connection: socket.socket) -> list[str]:
         return [str(connection.fileno()), str(self._memory), *self._engines]
