@@ -33,7 +33,7 @@ from .engines._wire import (
     load_replies,
     load_task,
 )
-from .engines.base import EngineError, LanguageEngine, Result, SpeechEngine, Task
+from .engines.base import Analysis, EngineError, LanguageEngine, Result, SpeechEngine, SpeechOptions, Task
 from .engines.plugins import EngineSetting, Kind, Outside, OutsideReply, OutsideRequest, load_engine
 
 logger = logging.getLogger("symbl_async.server.worker")
@@ -109,11 +109,20 @@ def process(task: Task, media: int | None, engines: Engines) -> Result:
     else:
         if media is None:
             raise EngineError("the recording is missing")
+        if task.speech.excerpt == 0:
+            return Result((), Analysis((), (), ()), _length(media, task.speech))
         from .engines.recording import transcribe_recording
 
         with os.fdopen(media, "rb", closefd=False) as file:
             lines, duration = transcribe_recording(file, task.speech, engines.speech, language.split)
     return Result(lines, language.analyse(lines, task.language, earlier=task.earlier), duration)
+
+
+def _length(media: int, options: SpeechOptions) -> float:
+    from .engines.decode import Recording
+
+    with os.fdopen(media, "rb", closefd=False) as file:
+        return Recording(file, options).length()
 
 
 def answer(task: Task | None, media: int | None, engines: Engines) -> Answer:

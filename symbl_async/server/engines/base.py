@@ -204,6 +204,7 @@ class SpeechOptions:
         kind: ``video`` accepts MP4 only.
         channel_speakers: Names for 0-based channels.
         max_duration: Longest recording accepted, in seconds.
+        excerpt: Seconds from the beginning to process, instead of all; with 0 nothing but the length is told.
     """
 
     kind: MediaKind = "audio"
@@ -213,6 +214,7 @@ class SpeechOptions:
     channel_speakers: dict[int, Speaker] = field(factory=dict)
     custom_vocabulary: tuple[str, ...] = ()
     max_duration: float = 4 * 3600.0
+    excerpt: float | None = None
 
 
 @frozen
