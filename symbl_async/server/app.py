@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
-from .capabilities import check_language, media_refusal
+from .capabilities import check_engine, check_language, media_refusal
 from .changes import JobChanges
 from .connections import Connections, Site, most_connections
 from .conversations import Conversations
@@ -217,6 +217,7 @@ class Server:
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
             await anyio.to_thread.run_sync(check_language, settings.language)
+            await anyio.to_thread.run_sync(check_engine, "diarization", settings.diarization)
             outside = await stack.enter_async_context(endpoints(settings))
             executor = pool = await stack.enter_async_context(_worker_pool(settings, workers, outside))
         queue = JobQueue(
@@ -377,6 +378,7 @@ async def _worker_pool(
         workers=workers,
         speech=settings.speech,
         language=settings.language,
+        diarization=settings.diarization,
         outside={kind: endpoint.post for kind, endpoint in outside.items()},
         job_timeout=settings.job_timeout,
         worker_memory=settings.worker_memory,

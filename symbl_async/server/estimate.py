@@ -117,6 +117,7 @@ async def estimate(paths: Sequence[tuple[Path, MediaKind]], settings: ServerSett
             workers=workers,
             speech=settings.speech,
             language=settings.language,
+            diarization=settings.diarization,
             outside={kind: endpoint.post for kind, endpoint in outside.items()},
             job_timeout=settings.job_timeout,
             worker_memory=settings.worker_memory,

@@ -196,6 +196,7 @@ class WorkerPool:
         workers: Tasks at once.
         speech: Speech engine, as in the settings.
         language: Language engine.
+        diarization: Engine that tells voices apart.
         outside: Sends what engines ask for to the addresses that their settings name.
         job_timeout: Seconds that a task may take; ``None`` allows a minute for texts, and for recordings five minutes
             and twice the length that a file of its size can have; ten minutes more for a language engine behind an
@@ -217,6 +218,7 @@ class WorkerPool:
         workers: int,
         speech: str,
         language: str = "rules",
+        diarization: str = "d-vectors",
         outside: Mapping[Kind, Post] | None = None,
         job_timeout: float | None = None,
         worker_memory: int = WORKER_MEMORY,
@@ -226,7 +228,7 @@ class WorkerPool:
         self._workers = workers
         self._memory = worker_memory
         self._growth = worker_growth
-        self._engines = (speech, language)
+        self._engines = (speech, language, diarization)
         self._outside = outside or {}
         self._job_timeout = job_timeout
         self._places = anyio.Semaphore(workers)

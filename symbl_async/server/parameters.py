@@ -27,8 +27,6 @@ Reading = Callable[[str, Any], Any]
 NOT_HONOURED_YET = frozenset(
     {
         "customVocabulary",
-        "diarizationSpeakerCount",
-        "enableSpeakerDiarization",
     }
 )
 """Parameters that are checked and kept with the job, but have no effect in this version."""

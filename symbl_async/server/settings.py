@@ -144,6 +144,7 @@ class ServerSettings:
         language: Engine for what was said; ``http://...`` and ``https://...`` are the base URL of a service with
             OpenAI's chat endpoint.
         language_api_key: For a *language* engine behind an address.
+        diarization: Engine that tells the voices of a recording apart, where a submission asks for it.
         allow_url_hosts: Names, addresses or CIDR ranges that URL jobs and webhooks may reach although they are private.
             Link-local addresses are never reached.
         strict: Refuse unknown members (400) and uploads without a Content-Length (411) instead of tolerating them.
@@ -205,6 +206,7 @@ class ServerSettings:
     speech_api_key: str | None = field(default=None, repr=False)
     language: str = field(default="rules")
     language_api_key: str | None = field(default=None, repr=False)
+    diarization: str = "d-vectors"
     allow_url_hosts: tuple[str, ...] = field(default=(), converter=_as_names, validator=_check_several)
     strict: bool = False
     app_id: str | None = field(default=None)

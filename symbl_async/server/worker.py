@@ -1,4 +1,4 @@
-"""The worker process: ``python -m symbl_async.server.worker DESCRIPTOR MEMORY SPEECH LANGUAGE``.
+"""The worker process: ``python -m symbl_async.server.worker DESCRIPTOR MEMORY SPEECH LANGUAGE DIARIZATION``.
 
 It is started by the worker pool, never by forking or re-importing the caller's program. It confines itself, then takes
 tasks from the socket it inherited, one at a time, until the other end closes. A recording comes as an open descriptor.
@@ -33,7 +33,7 @@ from .engines._wire import (
     load_replies,
     load_task,
 )
-from .engines.base import Analysis, EngineError, LanguageEngine, Result, SpeechEngine, SpeechOptions, Task
+from .engines.base import Analysis, Diarizer, EngineError, LanguageEngine, Result, SpeechEngine, SpeechOptions, Task
 from .engines.plugins import EngineSetting, Kind, Outside, OutsideReply, OutsideRequest, load_engine
 
 logger = logging.getLogger("symbl_async.server.worker")
@@ -45,11 +45,12 @@ class Engines:
     Args:
         speech: The engine for recordings, as in the settings.
         language: The engine for what was said.
+        diarization: The engine that tells voices apart.
         outside: Gives the way out for an engine of a kind.
     """
 
-    def __init__(self, speech: str, language: str, outside: Callable[[Kind], Outside]) -> None:
-        self._settings: dict[Kind, str] = {"speech": speech, "language": language}
+    def __init__(self, speech: str, language: str, diarization: str, outside: Callable[[Kind], Outside]) -> None:
+        self._settings: dict[Kind, str] = {"speech": speech, "language": language, "diarization": diarization}
         self._outside = outside
 
     @cached_property
@@ -64,8 +65,14 @@ class Engines:
         engine: LanguageEngine = self._load("language")
         return engine
 
+    @cached_property
+    def diarizer(self) -> Diarizer:
+        """The diarizer that the setting names."""
+        engine: Diarizer = self._load("diarization")
+        return engine
+
     def load(self) -> None:
-        """Load both now, and what they import when they are used first.
+        """Load what nearly every job needs, and what they import when they are used first.
 
         Raises:
             ConfigurationError: One of them cannot be had.
@@ -114,7 +121,8 @@ def process(task: Task, media: int | None, engines: Engines) -> Result:
         from .engines.recording import transcribe_recording
 
         with os.fdopen(media, "rb", closefd=False) as file:
-            lines, duration = transcribe_recording(file, task.speech, engines.speech, language.split)
+            diarizer = engines.diarizer if task.speech.diarize else None
+            lines, duration = transcribe_recording(file, task.speech, engines.speech, language.split, diarizer)
     return Result(lines, language.analyse(lines, task.language, earlier=task.earlier), duration)
 
 
@@ -210,9 +218,9 @@ def main(arguments: list[str]) -> int:
     in_force = confine([path for _, paths in located for path in paths], memory=memory)
     if not (in_force.limits and in_force.calls and in_force.files):
         logger.warning("this system cannot confine a worker fully; in force: %s", in_force)
-    speech, language = (setting for setting, _ in located)
+    speech, language, diarization = (setting for setting, _ in located)
     with socket.socket(fileno=descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
-        serve(connection, Engines(speech, language, lambda kind: Relay(connection, kind)))
+        serve(connection, Engines(speech, language, diarization, lambda kind: Relay(connection, kind)))
     return 0
 
 

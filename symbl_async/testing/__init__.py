@@ -6,6 +6,7 @@ from ._clock import FakeClock
 from ._scripted import ScriptedCall, ScriptedTransport
 
 if TYPE_CHECKING:
+    from ._diarization import check_diarizer
     from ._language import check_language_engine
     from ._server import Fault, LedgerEntry, TestServer, serve
 
@@ -16,6 +17,7 @@ __all__ = [
     "ScriptedCall",
     "ScriptedTransport",
     "TestServer",
+    "check_diarizer",
     "check_language_engine",
     "serve",
 ]
@@ -23,6 +25,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the server and its engines, which need their extra, only for those who use them."""
+    if name == "check_diarizer":
+        from . import _diarization
+
+        return _diarization.check_diarizer
     if name == "check_language_engine":
         from . import _language
 

@@ -76,7 +76,7 @@ class Recording:
                 raise EngineError(msg)
             if _claimed_duration(container, stream) > options.max_duration:
                 self._confirm_length(container, stream)
-        if options.separate_channels and count == 2 and not self._same_signal():
+        if options.separate_channels and not options.diarize and count == 2 and not self._same_signal():
             self.channels = (0, 1)
 
     def length(self) -> float:
