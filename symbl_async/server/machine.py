@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-WORKER_BYTES = 450 * 1024 * 1024
-"""What a worker with the built-in engines may come to hold, measured at long recordings, with some room."""
+WORKER_BYTES = 512 * 1024 * 1024
+"""What a worker with the built-in engines may come to hold, measured with minutes of uninterrupted talk."""
 
 _ROOT = Path("/")
 _UNLIMITED = 1 << 60  # the old kind of limit writes a huge number for none

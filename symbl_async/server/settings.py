@@ -133,7 +133,7 @@ class ServerSettings:
             recordings can then be read on the way.
         job_limit: Unfinished jobs an account may have before it is answered 429, unless it has a limit of its own.
         workers: Worker processes; ``None``: one per processor that this process may use, fewer where memory does not
-            suffice (450 MiB each).
+            suffice (512 MiB each).
         warm: Start the workers and load their engines with the server, beside its first requests, rather than with the
             first jobs.
         worker_memory: Bytes of address space that a worker may use; a job that takes more fails.
