@@ -31,6 +31,7 @@ from .fetch import Fetcher
 from .findings import Findings
 from .guard import AddressGuard
 from .limits import JobLimits
+from .machine import default_workers
 from .middleware import answer_errors, check_host, limit_time, observe
 from .outbox import Outbox
 from .people import People
@@ -209,7 +210,7 @@ class Server:
         )
         limits = JobLimits(settings.job_limit, accounts.job_limits)
         changes = JobChanges()
-        workers = settings.workers or _processors()
+        workers = await anyio.to_thread.run_sync(default_workers) if settings.workers is None else settings.workers
         refusal = self._refuse_media
         executor = self._executor
         pool: WorkerPool | None = None
@@ -269,11 +270,14 @@ class Server:
             media_refusal=refusal,
             connections=connections.__len__,
             workers_alive=lambda: pool is None or pool.alive,
+            workers=lambda: (0, {}) if pool is None else (len(pool), pool.restarts),
             # Whoever waits holds a connection, and some have to be left for other things.
             max_waiting=connections.limit // 2,
         )
         self._app = build_app(services, self._middlewares, track=connections.track)
         await self._listen(stack, self._app, connections)
+        if pool is not None and settings.warm:
+            await stack.enter_async_context(_beside(pool.warm))
         return services
 
     async def _drain(self, queue: JobQueue, webhooks: Webhooks) -> None:
@@ -366,10 +370,6 @@ async def _shielded_cleanup(runner: web.AppRunner) -> None:
         await runner.cleanup()
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @asynccontextmanager
 async def _worker_pool(
     settings: ServerSettings, workers: int, outside: Mapping[Kind, Endpoint]
@@ -387,6 +387,8 @@ async def _worker_pool(
             diarization=settings.diarization,
             outside={**{kind: endpoint.post for kind, endpoint in outside.items()}, **models},
             job_timeout=settings.job_timeout,
+            worker_memory=settings.worker_memory,
+            worker_growth=settings.worker_growth,
         ) as pool,
     ):
         yield pool

@@ -21,6 +21,7 @@ from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideRe
 
 AF_NETLINK = 16
 PTRACE_ATTACH = 16
+KEPT: list[bytes] = []
 
 
 def install(folder: Path) -> None:
@@ -126,6 +127,12 @@ def gigabytes() -> int:
     return len(bytearray(1 << 44))
 
 
+def grow(size: str) -> int:
+    """Keep so many bytes for ever."""
+    KEPT.append(b"x" * int(size))
+    return os.getpid()
+
+
 def refuse() -> None:
     """Find the input at fault."""
     raise EngineError("it is all noise")
@@ -145,6 +152,7 @@ ACTS: dict[str, Callable[..., object]] = {
     "abort": os.abort,
     "loop": loop,
     "gigabytes": gigabytes,
+    "grow": grow,
     "refuse": refuse,
     "fail": fail,
 }

@@ -215,6 +215,7 @@ class SpeechOptions:
         speakers: With *diarize*: how many there are; ``None`` has the number estimated.
         first_speaker: With *diarize*: number of the first of them; "Speaker 1" and so on are named by it.
         max_duration: Longest recording accepted, in seconds.
+        excerpt: Seconds from the beginning to process, instead of all; with 0 nothing but the length is told.
     """
 
     kind: MediaKind = "audio"
@@ -227,6 +228,7 @@ class SpeechOptions:
     first_speaker: int = 1
     custom_vocabulary: tuple[str, ...] = ()
     max_duration: float = 4 * 3600.0
+    excerpt: float | None = None
 
 
 @frozen
