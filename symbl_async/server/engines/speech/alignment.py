@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FRAMES_PER_SECOND = 100
 _GRAMMAR = "words"
-_SKIP = 1e-2
+_SKIP = 1e-8
 """Price of passing a word over, as a probability."""
 
 _LOST = 0.05

@@ -1,9 +1,9 @@
 """The built-in speech engine: Moonshine's tiny English model, which comes with its wheel.
 
 Setting ``moonshine``, or ``moonshine:DIRECTORY`` for a model directory of your own. Traps that were measured: one
-transcriber used by two threads gives wrong text, so there is one engine per worker process; without voice detection it
-hears "You" in silence and loops on long sound, so it gets passages of detected speech only; short ones it hears better
-with silence around them.
+transcriber used by two threads gives wrong text, so there is one engine per worker process; its own voice detector
+cannot be made to forget what it heard, so it is off; without one it hears "You" in silence and loops on long sound, so
+it gets passages of detected speech only; short ones it hears better with silence around them.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from __future__ import annotations
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from moonshine_voice import ModelArch, MoonshineError, get_model_path
-from moonshine_voice.moonshine_api import _MoonshineLib
 from moonshine_voice.transcriber import Transcriber
 
 from ....errors import ConfigurationError
 from ..base import SAMPLE_RATE, EngineError, Segment, Word
 from .alignment import Aligner, fill_gaps
-from .detector_state import DetectorState
+from .detection import SpeechDetector
 from .passages import LONGEST_PASSAGE, Passage, find_passages
 from .sanity import is_degenerate, without_loops
 
@@ -43,10 +42,15 @@ class MoonshineEngine:
     """Recognises English. One per process: it is not for several threads."""
 
     def __init__(self, model: Path) -> None:
-        self._model = model
-        self._memory = DetectorState(_MoonshineLib().lib)
-        self._recogniser = _transcriber(
-            model, {"vad_threshold": "0", "vad_max_segment_duration": str(2 * LONGEST_PASSAGE)}
+        self._detect = SpeechDetector()
+        self._recogniser = Transcriber(
+            model,
+            ModelArch.TINY,
+            options={
+                "return_audio_data": "false",
+                "vad_threshold": "0",
+                "vad_max_segment_duration": str(2 * LONGEST_PASSAGE),
+            },
         )
 
     def supports(self, language: str) -> bool:
@@ -66,15 +70,6 @@ class MoonshineEngine:
                 yield from self._segments(passage)
         except MoonshineError as error:
             raise EngineError("The speech recogniser could not process this recording.") from error
-
-    def _detect(self, samples: PCM) -> list[tuple[float, float]]:
-        # A detector keeps something of what it heard before, and then the same sound gives other results. A new one
-        # takes a few milliseconds, since it loads no recogniser; the network behind it is always the same one.
-        options = {"skip_transcription": "true", "vad_max_segment_duration": str(LONGEST_PASSAGE)}
-        with _transcriber(self._model, options) as detector:
-            self._memory.forget()
-            lines = detector.transcribe_without_streaming(samples.tolist(), SAMPLE_RATE).lines
-        return [(line.start_time, line.start_time + line.duration) for line in lines]
 
     def _segments(self, passage: Passage) -> Iterator[Segment]:
         words = self._recognise(passage, _RETRIES).split()
@@ -138,7 +133,3 @@ def load(setting: EngineSetting, outside: Outside) -> MoonshineEngine:
         return MoonshineEngine(model)
     except MoonshineError as error:
         raise ConfigurationError(f"The speech model in {model} cannot be loaded: {error}") from error
-
-
-def _transcriber(model: Path, options: dict[str, str]) -> Any:
-    return Transcriber(model, ModelArch.TINY, options={"return_audio_data": "false", **options})

@@ -160,6 +160,18 @@ def find_stretches(blocks: Iterable[PCM], detect: Callable[[PCM], Sequence[tuple
         yield from _cut_out(window, offset, _loud_spans(window, detect), until=len(window) / SAMPLE_RATE)
 
 
+def without_long(samples: PCM, spans: Iterable[tuple[float, float]], longest: float) -> list[tuple[float, float]]:
+    """Cut spans of more than *longest* seconds where they are quietest, for detectors that do not do so themselves."""
+    cut = []
+    for start, end in spans:
+        while end - start > longest:
+            at = _quietest(samples, start + longest * 3 / 4, longest / 4) / SAMPLE_RATE
+            cut.append((start, at))
+            start = at
+        cut.append((start, end))
+    return cut
+
+
 def _loud_spans(window: PCM, detect: Callable[[PCM], Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
     """Detect speech, but for clicks and digital silence, in which a recogniser would hear words."""
     if _is_silent(window):  # a detector takes as long for hours of nothing as for hours of speech

@@ -25,7 +25,7 @@ from ..base import SAMPLE_RATE, EngineError, Word
 from ..plugins import OutsideRequest
 from .alignment import fill_gaps, shared
 from .batches import recognised
-from .detection import detector
+from .detection import SpeechDetector
 from .languages import is_spaced, language_code, written_words
 from .remote_setting import LANGUAGE, RemoteSetting
 
@@ -121,7 +121,7 @@ def load(setting: EngineSetting, outside: Outside) -> RemoteEngine:
     Raises:
         ConfigurationError: An option is wrong, or no voice detector is installed.
     """
-    return RemoteEngine(RemoteSetting.of(setting), outside, detector())
+    return RemoteEngine(RemoteSetting.of(setting), outside, SpeechDetector())
 
 
 def _prompt(phrases: Sequence[str]) -> str:
