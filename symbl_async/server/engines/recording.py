@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from .base import EngineError, Line, Segment, Speaker, SpeechEngine, SpeechOptions, Word
+from .punctuation import mark_questions
 
 Split = Callable[[str], Sequence[str]]
 
@@ -36,7 +37,8 @@ def transcribe_recording(
         list(_lines(engine.transcribe(recording.blocks(channel), options), _speaker(channel, options), split))
         for channel in recording.channels
     ]
-    return tuple(heapq.merge(*channels, key=lambda line: line.start)), recording.duration
+    lines = heapq.merge(*channels, key=lambda line: line.start)
+    return tuple(mark_questions(lines, options.language)), recording.duration
 
 
 def _speaker(channel: int | None, options: SpeechOptions) -> Speaker | None:
