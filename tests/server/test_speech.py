@@ -186,6 +186,19 @@ def test_same_recording_gives_the_same_lines(engine: MoonshineEngine) -> None:
         assert lines() == before
 
 
+def test_expected_phrases_are_written_as_the_caller_does(
+    transcribe: Callable[..., tuple[tuple[Line, ...], float]],
+) -> None:
+    """A phrase of the custom vocabulary takes the place and the time of what sounds like it; the rest stays."""
+    plainly, _ = transcribe("jfk.flac")
+    written, _ = transcribe("jfk.flac", custom_vocabulary=("Kountry", "Parrot"))
+    assert [line.text.replace("country", "Kountry") for line in plainly] == [line.text for line in written]
+    assert "Kountry" in written[-1].text
+    assert [word.start for line in plainly for word in line.words] == [
+        word.start for line in written for word in line.words
+    ]
+
+
 def test_unknown_engine_is_named() -> None:
     """A name that no package offers is a matter of configuration."""
     with pytest.raises(ConfigurationError, match="no speech engine 'parrot'"):
