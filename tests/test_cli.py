@@ -435,6 +435,7 @@ async def test_doctor_tells_what_is_wrong_and_shows_no_secret(tmp_path: Path) ->
         "SYMBL_BASE_URL": "http://user:canary@127.0.0.1:1/?canary",
         "SYMBL_APP_ID": "me",
         "SYMBL_APP_SECRET": "canary",
+        "SYMBL_SERVER_LANGUAGE_API_KEY": "canary-key",
         "SYMBL_ACCESS_TOKEN": "canary",
         "SYMBL_SERVER_METRICS_TOKEN_FILE": str(tmp_path / "absent"),
         "SYMBL_SERVER_JOB_LIMT": "2",

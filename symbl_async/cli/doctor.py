@@ -20,7 +20,7 @@ from ..client import SymblClient
 from ..errors import ConfigurationError, SymblError
 from .target import BaseUrl
 
-_SECRET = ("SECRET", "TOKEN")
+_SECRET = ("SECRET", "TOKEN", "API_KEY")
 _SECONDS = 20.0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from ..models import ConversationMessage
+from ..models import ConversationMessage, DetectedEntity, DetectedTracker
 
 _PARAGRAPH = 30.0
 """Seconds after which somebody who speaks on gets a new paragraph."""
@@ -62,9 +62,15 @@ def markdown(title: str, results: Mapping[str, Any]) -> str:
             "## Transcript",
             "\n\n".join(_turns(results["messages"])) or _NOTHING,
         ]
+    if "summary" in results:
+        parts += ["## Summary", "\n\n".join(part.text for part in results["summary"]) or "None."]
     for name, heading in _HEADINGS.items():
         if name in results:
             parts += [f"## {heading}", "\n".join(_bullets(results[name])) or "None."]
+    if "entities" in results:
+        parts += ["## Entities", "\n".join(_entities(results["entities"])) or "None."]
+    if "trackers" in results:
+        parts += ["## Trackers", "\n".join(_trackers(results["trackers"])) or "None."]
     return "\n\n".join(parts) + "\n"
 
 
@@ -102,6 +108,24 @@ def _bullets(items: Iterable[Any]) -> list[str]:
         if getattr(item, "due_by", None) is not None:
             notes.append(f"due {item.due_by:%Y-%m-%d %H:%M %Z}")
         lines.append(f"- {item.text}" + (f" ({', '.join(notes)})" if notes else ""))
+    return lines
+
+
+def _entities(items: Iterable[DetectedEntity]) -> list[str]:
+    lines = []
+    for item in items:
+        # Later servers name what was found with its places.
+        text = item.text or ", ".join(match.detected_value for match in item.matches)
+        kind = item.custom_type or item.sub_type or item.type
+        lines.append(f"- {text}" + (f" ({kind})" if kind else ""))
+    return lines
+
+
+def _trackers(items: Iterable[DetectedTracker]) -> list[str]:
+    lines = []
+    for item in items:
+        counts = [(match.value, len(match.message_refs) + len(match.insight_refs)) for match in item.matches]
+        lines.append(f"- {item.name}: " + ", ".join(f'"{value}" ({count})' for value, count in counts))
     return lines
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,13 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
-from .capabilities import media_refusal
+from .capabilities import check_engine, media_refusal
 from .changes import JobChanges
 from .connections import Connections, Site, most_connections
 from .conversations import Conversations
 from .database import Database
+from .endpoints import Endpoint, endpoints
+from .engines.plugins import Kind
 from .fetch import Fetcher
 from .findings import Findings
 from .guard import AddressGuard
@@ -210,7 +212,9 @@ class Server:
         pool: WorkerPool | None = None
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
-            executor = pool = await stack.enter_async_context(_worker_pool(settings, workers))
+            await anyio.to_thread.run_sync(check_engine, "language", settings.language)
+            outside = await stack.enter_async_context(endpoints(settings))
+            executor = pool = await stack.enter_async_context(_worker_pool(settings, workers, outside))
         queue = JobQueue(
             store,
             executor,
@@ -357,11 +361,19 @@ def _processors() -> int:
 
 
 @asynccontextmanager
-async def _worker_pool(settings: ServerSettings, workers: int) -> AsyncIterator[WorkerPool]:
+async def _worker_pool(
+    settings: ServerSettings, workers: int, outside: Mapping[Kind, Endpoint]
+) -> AsyncIterator[WorkerPool]:
     # Only here: a server with an executor of its own needs no worker processes.
     from .executor import WorkerPool
 
-    async with WorkerPool(workers=workers, speech=settings.speech, job_timeout=settings.job_timeout) as pool:
+    async with WorkerPool(
+        workers=workers,
+        speech=settings.speech,
+        language=settings.language,
+        outside={kind: endpoint.post for kind, endpoint in outside.items()},
+        job_timeout=settings.job_timeout,
+    ) as pool:
         yield pool
 
 

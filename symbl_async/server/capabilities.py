@@ -1,4 +1,4 @@
-"""Whether recordings can be processed by what is installed."""
+"""Whether what the settings name can be used with what is installed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
+from .engines.plugins import EngineSetting, Kind, install_command, unknown_engine
 
-# Modules behind the extra, by engine; engines of other packages bring their own.
+# Modules behind the extras, by engine; engines of other packages bring their own.
 _DECODING = ("av", "numpy")
-_ENGINE_MODULES = {"moonshine": ("moonshine_voice",)}
+_MODULES = {"moonshine": ("moonshine_voice",)}
 
 
 def media_refusal(speech: str, *, find: Callable[[str], object] = find_spec) -> str | None:
@@ -23,13 +24,23 @@ def media_refusal(speech: str, *, find: Callable[[str], object] = find_spec) -> 
     Raises:
         ConfigurationError: No installed package offers that engine.
     """
-    engine = speech.partition(":")[0]
-    known = sorted({point.name for point in entry_points(group="symbl_async.speech")} | set(_ENGINE_MODULES))
-    if engine not in known:
-        raise ConfigurationError(f"There is no speech engine {engine!r}; installed are: {', '.join(known)}.")
-    if all(find(module) is not None for module in (*_DECODING, *_ENGINE_MODULES.get(engine, ()))):
+    engine = check_engine("speech", speech)
+    if all(find(module) is not None for module in (*_DECODING, *_MODULES.get(engine, ()))):
         return None
     return (
         "This server cannot process audio and video yet, because the packages for speech are not installed: "
-        "pip install 'symbl_async[local]' and start it again."
+        f"{install_command(engine)} and start it again."
     )
+
+
+def check_engine(kind: Kind, setting: str) -> str:
+    """Return the name of the engine of *kind* that *setting* names.
+
+    Raises:
+        ConfigurationError: No installed package offers it.
+    """
+    name = EngineSetting.parse(setting).name
+    known = set(entry_points(group=f"symbl_async.{kind}").names)
+    if name not in known:
+        raise ConfigurationError(unknown_engine(kind, name, known))
+    return name

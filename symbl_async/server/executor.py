@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +18,19 @@ import anyio
 import anyio.abc
 from attrs import define
 
-from .engines._wire import ANSWER, MAX_BYTES, REQUEST, Answer, dump_task, load_answer
+from .engines._wire import (
+    ANSWER,
+    FRAME,
+    MAX_BYTES,
+    REQUEST,
+    Answer,
+    dump_replies,
+    dump_task,
+    load_answer,
+    load_call,
+)
 from .engines.base import EngineError, Result, Task
+from .engines.plugins import Kind, OutsideReply, OutsideRequest
 
 logger = logging.getLogger("symbl_async.server")
 
@@ -37,6 +48,10 @@ _PASSED_ON = (
     "DYLD_LIBRARY_PATH",
     "PYTHONPATH",
 )
+
+
+Post = Callable[[OutsideRequest], Awaitable[OutsideReply]]
+"""Sends a request of an engine to the address that its setting names; see ``Endpoint``."""
 
 
 class Executor(Protocol):
@@ -59,6 +74,7 @@ class _DiedError(Exception):
 class _Worker:
     process: anyio.abc.Process
     connection: socket.socket
+    outside: Mapping[Kind, Post]
 
     async def ask(self, task: Task, media: int | None) -> Answer:
         """Hand over *task* and the descriptor *media*, and wait for the answer."""
@@ -69,18 +85,43 @@ class _Worker:
             # An idle worker has read everything, so a few bytes always fit and this does not block.
             socket.send_fds(self.connection, [header], [] if media is None else [media])
             await loop.sock_sendall(self.connection, data)
-            (length,) = ANSWER.unpack(await self._receive(loop, ANSWER.size))
-            if length > MAX_BYTES:
-                raise _DiedError
-            answer = await self._receive(loop, length)
+            while True:
+                kind, frame = await self._receive_frame(loop)
+                if kind == ANSWER:
+                    break
+                replies = dump_replies(await self._outside(frame))
+                await loop.sock_sendall(self.connection, FRAME.pack(0, len(replies)) + replies)
         except OSError:
             raise _DiedError from None
         try:
-            if length > _BIG_ANSWER_BYTES:
-                return await anyio.to_thread.run_sync(load_answer, answer)
-            return load_answer(answer)
+            if len(frame) > _BIG_ANSWER_BYTES:
+                return await anyio.to_thread.run_sync(load_answer, frame)
+            return load_answer(frame)
         except Exception:
             raise _DiedError from None
+
+    async def _receive_frame(self, loop: asyncio.AbstractEventLoop) -> tuple[int, bytes]:
+        kind, length = FRAME.unpack(await self._receive(loop, FRAME.size))
+        if length > MAX_BYTES:
+            raise _DiedError
+        return kind, await self._receive(loop, length)
+
+    async def _outside(self, frame: bytes) -> tuple[OutsideReply, ...]:
+        """Pass on what the worker asks for: to the one address of that engine, or not at all."""
+        try:
+            call = await anyio.to_thread.run_sync(load_call, frame)
+            post = self.outside[call.engine]
+        except Exception:
+            raise _DiedError from None
+        replies: dict[int, OutsideReply] = {}
+
+        async def pass_on(index: int, request: OutsideRequest) -> None:
+            replies[index] = await post(request)
+
+        async with anyio.create_task_group() as tasks:
+            for index, request in enumerate(call.requests):
+                tasks.start_soon(pass_on, index, request)
+        return tuple(replies[index] for index in range(len(call.requests)))
 
     async def _receive(self, loop: asyncio.AbstractEventLoop, length: int) -> bytes:
         parts = bytearray()
@@ -119,6 +160,8 @@ class WorkerPool:
     Args:
         workers: Tasks at once.
         speech: Speech engine, as in the settings.
+        language: Language engine.
+        outside: Sends what engines ask for to the addresses that their settings name.
         job_timeout: Seconds that a task may take; ``None`` allows a minute, and for recordings twice the longest length
             on top.
 
@@ -127,8 +170,17 @@ class WorkerPool:
         ...     result = await pool.run(task, path)
     """
 
-    def __init__(self, *, workers: int, speech: str, job_timeout: float | None = None) -> None:
-        self._speech = speech
+    def __init__(
+        self,
+        *,
+        workers: int,
+        speech: str,
+        language: str = "rules",
+        outside: Mapping[Kind, Post] | None = None,
+        job_timeout: float | None = None,
+    ) -> None:
+        self._engines = (speech, language)
+        self._outside = outside or {}
         self._job_timeout = job_timeout
         self._places = anyio.Semaphore(workers)
         self._idle: list[_Worker] = []
@@ -215,7 +267,7 @@ class WorkerPool:
             ours.setblocking(False)
             process = await anyio.open_process(
                 # -P: modules beside the caller's program must not stand in for those of the standard library.
-                [sys.executable, "-P", "-m", "symbl_async.server.worker", str(theirs.fileno()), self._speech],
+                [sys.executable, "-P", "-m", "symbl_async.server.worker", str(theirs.fileno()), *self._engines],
                 stdin=None if os.name != "posix" else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
@@ -228,7 +280,7 @@ class WorkerPool:
         finally:
             theirs.close()
         self._startable = True
-        worker = _Worker(process, ours)
+        worker = _Worker(process, ours, self._outside)
         self._tasks.start_soon(_log, process)
         return worker
 

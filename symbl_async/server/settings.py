@@ -7,11 +7,13 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from attrs import Attribute, field, frozen
 from attrs.validators import deep_iterable
 
 from ..errors import ConfigurationError
+from .engines.plugins import EngineSetting
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -47,6 +49,25 @@ def as_network(text: str) -> Network | None:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
+
+
+def check_address(name: str, url: str) -> None:
+    """Check that *url*, the value of the setting *name*, is an address that holds no secret.
+
+    Raises:
+        ConfigurationError: It is not.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port == 0:
+        raise ConfigurationError(f"{name}: an address looks like http://127.0.0.1:8000/v1, this one has no host.")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{name}: leave the credentials out of the address and give them as {name}_api_key.")
+    if parts.fragment:
+        raise ConfigurationError(f"{name}: the address ends in a fragment (#), which is never sent.")
 
 
 def is_wildcard(host: str) -> bool:
@@ -112,7 +133,12 @@ class ServerSettings:
             recordings can then be read on the way.
         job_limit: Unfinished jobs an account may have before it is answered 429, unless it has a limit of its own.
         workers: Worker processes; ``None`` is the number of processors.
-        speech: Engine for audio and video.
+        speech: Engine for audio and video: its name, and after a colon a model folder or what else it takes.
+            ``http://...`` and ``https://...`` are the base URL of a service with OpenAI's transcription endpoint.
+        speech_api_key: For a *speech* engine behind an address: sent to it as bearer token.
+        language: Engine for what was said; ``http://...`` and ``https://...`` are the base URL of a service with
+            OpenAI's chat endpoint.
+        language_api_key: For a *language* engine behind an address.
         allow_url_hosts: Names, addresses or CIDR ranges that URL jobs and webhooks may reach although they are private.
             Link-local addresses are never reached.
         strict: Refuse unknown members (400) and uploads without a Content-Length (411) instead of tolerating them.
@@ -166,7 +192,10 @@ class ServerSettings:
     allow_insecure_http: bool = False
     job_limit: int = field(default=50, validator=_number(1, whole=True))
     workers: int | None = field(default=None, validator=_number(1, whole=True))
-    speech: str = "moonshine"
+    speech: str = field(default="moonshine")
+    speech_api_key: str | None = field(default=None, repr=False)
+    language: str = field(default="rules")
+    language_api_key: str | None = field(default=None, repr=False)
     allow_url_hosts: tuple[str, ...] = field(default=(), converter=_as_names, validator=_check_several)
     strict: bool = False
     app_id: str | None = field(default=None)
@@ -254,8 +283,17 @@ class ServerSettings:
             if network is not None and network.is_link_local:
                 raise ConfigurationError(f"allow_url_hosts: {item!r} is link-local, which URL jobs may never reach.")
 
+    @speech.validator
+    @language.validator
+    def _check_engine(self, attribute: Attribute[str], value: str) -> None:
+        setting = EngineSetting.parse(value)
+        if setting.is_remote:
+            check_address(attribute.name, setting.url)
+
     @app_id.validator
     @app_secret.validator
+    @speech_api_key.validator
+    @language_api_key.validator
     @metrics_token.validator
     def _check_credential(self, attribute: Attribute[Any], value: str | None) -> None:
         if value is not None and (not value or len(value) > 512 or not value.isprintable()):

@@ -1,7 +1,8 @@
-"""The worker process: ``python -m symbl_async.server.worker DESCRIPTOR SPEECH``.
+"""The worker process: ``python -m symbl_async.server.worker DESCRIPTOR SPEECH LANGUAGE``.
 
 It is started by the worker pool, never by forking or re-importing the caller's program. It confines itself, then takes
 tasks from the socket it inherited, one at a time, until the other end closes. A recording comes as an open descriptor.
+An engine that is another program's reaches it through the server only, over the same socket.
 """
 
 from __future__ import annotations
@@ -12,41 +13,74 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from ..errors import ConfigurationError
 from .confine import confine
-from .engines._wire import ANSWER, MAX_BYTES, REQUEST, Answer, dump_answer, load_task
+from .engines._wire import (
+    ANSWER,
+    CALL,
+    FRAME,
+    MAX_BYTES,
+    REQUEST,
+    Answer,
+    Call,
+    dump_answer,
+    dump_call,
+    load_replies,
+    load_task,
+)
 from .engines.base import EngineError, LanguageEngine, Result, SpeechEngine, Task
+from .engines.plugins import EngineSetting, Kind, Outside, OutsideReply, OutsideRequest, load_engine
 
 logger = logging.getLogger("symbl_async.server.worker")
 
 
 class Engines:
-    """Loaded on first use and kept: loading takes longer than most jobs."""
+    """Loaded on first use and kept: loading takes longer than most jobs.
 
-    def __init__(self, speech: str) -> None:
-        self._setting = speech
-        self._speech: SpeechEngine | None = None
-        self._language: LanguageEngine | None = None
+    Args:
+        speech: The engine for recordings, as in the settings.
+        language: The engine for what was said.
+        outside: Gives the way out for an engine of a kind.
+    """
 
-    @property
+    def __init__(self, speech: str, language: str, outside: Callable[[Kind], Outside]) -> None:
+        self._settings: dict[Kind, str] = {"speech": speech, "language": language}
+        self._outside = outside
+
+    @cached_property
     def speech(self) -> SpeechEngine:
         """The speech engine that the setting names."""
-        if self._speech is None:
-            from .engines.speech.registry import load_speech
+        engine: SpeechEngine = self._load("speech")
+        return engine
 
-            self._speech = load_speech(self._setting)
-        return self._speech
-
-    @property
+    @cached_property
     def language(self) -> LanguageEngine:
-        """The language engine."""
-        if self._language is None:
-            from .engines.language import RuleLanguage
+        """The language engine that the setting names."""
+        engine: LanguageEngine = self._load("language")
+        return engine
 
-            self._language = RuleLanguage()
-        return self._language
+    def _load(self, kind: Kind) -> Any:
+        return load_engine(kind, self._settings[kind], self._outside(kind))
+
+
+class Relay:
+    """The way out of this process: the server at the other end of the socket posts what an engine asks for."""
+
+    def __init__(self, connection: socket.socket, engine: Kind) -> None:
+        self._connection = connection
+        self._engine = engine
+
+    def post(self, requests: Sequence[OutsideRequest]) -> Sequence[OutsideReply]:
+        """Send *requests* and wait for their replies; see ``Outside``."""
+        data = dump_call(Call(self._engine, tuple(requests)))
+        self._connection.sendall(FRAME.pack(CALL, len(data)) + data)
+        _, length = FRAME.unpack(_receive(self._connection, FRAME.size))
+        return load_replies(_receive(self._connection, length))
 
 
 def process(task: Task, media: int | None, engines: Engines) -> Result:
@@ -99,7 +133,7 @@ def serve(connection: socket.socket, engines: Engines) -> None:
         finally:
             if media is not None:
                 os.close(media)
-        connection.sendall(ANSWER.pack(len(data)) + data)
+        connection.sendall(FRAME.pack(ANSWER, len(data)) + data)
 
 
 def _receive_task(connection: socket.socket) -> tuple[Task, int | None] | None:
@@ -124,28 +158,30 @@ def _receive(connection: socket.socket, length: int) -> bytes:
     return bytes(parts)
 
 
-def _located(speech: str) -> tuple[str, list[Path]]:
-    """Make a model path in the setting absolute while the file system can still be seen."""
-    name, _, argument = speech.partition(":")
-    if not argument:
-        return speech, []
-    path = Path(argument).expanduser().absolute()
-    return (f"{name}:{path}", [path]) if path.exists() else (speech, [])
+def _located(setting: str) -> tuple[str, list[Path]]:
+    """Make a model path in *setting* absolute while the file system can still be seen."""
+    name, _, argument = setting.partition(":")
+    place, mark, options = argument.partition("?")
+    path = Path(place).expanduser().absolute()
+    if not place or EngineSetting.parse(setting).is_remote or not path.exists():
+        return setting, []
+    return f"{name}:{path}{mark}{options}", [path]
 
 
 def main(arguments: list[str]) -> int:
     """Confine this process and serve."""
-    descriptor, speech = int(arguments[0]), arguments[1]
+    descriptor = int(arguments[0])
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     # When memory runs short, the system had better end a worker than the server.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
-    speech, models = _located(speech)
-    in_force = confine(models)
+    located = [_located(setting) for setting in arguments[1:]]
+    in_force = confine([path for _, paths in located for path in paths])
     if not (in_force.limits and in_force.calls and in_force.files):
         logger.warning("this system cannot confine a worker fully; in force: %s", in_force)
+    speech, language = (setting for setting, _ in located)
     with socket.socket(fileno=descriptor) as connection, contextlib.suppress(EOFError, ConnectionError):
-        serve(connection, Engines(speech))
+        serve(connection, Engines(speech, language, lambda kind: Relay(connection, kind)))
     return 0
 
 

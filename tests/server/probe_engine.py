@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from symbl_async.server.engines.base import EngineError, Segment, SpeechOptions
+from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideRequest
 
 AF_NETLINK = 16
 PTRACE_ATTACH = 16
@@ -34,8 +35,9 @@ def install(folder: Path) -> None:
 class Probe:
     """Knows every language and hears nothing."""
 
-    def __init__(self, argument: str) -> None:
-        self._argument = argument
+    def __init__(self, setting: EngineSetting, outside: Outside) -> None:
+        self._setting = setting
+        self._outside = outside
 
     def supports(self, language: str) -> bool:
         """Every language."""
@@ -44,7 +46,14 @@ class Probe:
     def transcribe(self, blocks: Iterable[Any], options: SpeechOptions) -> Iterator[Segment]:
         """Do what is asked; what comes of it is the text."""
         what, *rest = options.custom_vocabulary
+        if what == "ask":
+            yield Segment(self._ask(rest), 0.0, 1.0)
+            return
         yield Segment(str(ACTS[what](*rest)), 0.0, 1.0)
+
+    def _ask(self, paths: list[str]) -> str:
+        replies = self._outside.post([OutsideRequest(path, "text/plain", path.encode()) for path in paths])
+        return json.dumps([[reply.status, reply.body.decode(), reply.reason] for reply in replies])
 
 
 def attempts(*paths: str) -> str:

@@ -45,7 +45,7 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
     other = {"tls_cert": {"tls_key": Path("k")}, "tls_key": {"tls_cert": Path("c")}}.get(name, {})
     found = read_settings({}, environ={f"SYMBL_SERVER_{name.upper()}": text}, defaults=other)
     assert getattr(found, name) != default
-    if name in ("app_secret", "metrics_token"):
+    if name in ("app_secret", "metrics_token", "speech_api_key", "language_api_key"):
         with pytest.raises(ConfigurationError, match="secret"):
             read_pairs([f"{name}={text}"])
         with pytest.raises(ConfigurationError, match=f"{name}_file"):

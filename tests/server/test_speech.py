@@ -18,11 +18,11 @@ from symbl_async.errors import ConfigurationError
 from symbl_async.server.engines.base import SAMPLE_RATE, EngineError, Line, Segment, Speaker, SpeechOptions, Word
 from symbl_async.server.engines.decode import Recording
 from symbl_async.server.engines.language import RuleLanguage
+from symbl_async.server.engines.plugins import load_engine
 from symbl_async.server.engines.recording import transcribe_recording
 from symbl_async.server.engines.speech.alignment import Aligner, fill_gaps
 from symbl_async.server.engines.speech.moonshine import MoonshineEngine
 from symbl_async.server.engines.speech.passages import LONGEST_PASSAGE, Passage, Stretch, find_passages, find_stretches
-from symbl_async.server.engines.speech.registry import load_speech
 from symbl_async.server.engines.speech.sanity import is_degenerate, without_loops
 
 DATA = Path(__file__).parents[1] / "data"
@@ -48,7 +48,7 @@ def word_errors(reference: str, lines: tuple[Line, ...] | list[Line]) -> float:
 @pytest.fixture(scope="module")
 def engine() -> MoonshineEngine:
     """The built-in engine, loaded once."""
-    loaded = load_speech("moonshine")
+    loaded = load_engine("speech", "moonshine")
     assert isinstance(loaded, MoonshineEngine)
     return loaded
 
@@ -202,13 +202,13 @@ def test_expected_phrases_are_written_as_the_caller_does(
 def test_unknown_engine_is_named() -> None:
     """A name that no package offers is a matter of configuration."""
     with pytest.raises(ConfigurationError, match="no speech engine 'parrot'"):
-        load_speech("parrot:/somewhere")
+        load_engine("speech", "parrot:/somewhere")
 
 
 def test_missing_model_is_named(tmp_path: Path) -> None:
     """A folder without a model says what should be in it."""
     with pytest.raises(ConfigurationError, match=r"encoder_model\.ort"):
-        load_speech(f"moonshine:{tmp_path}")
+        load_engine("speech", f"moonshine:{tmp_path}")
 
 
 def test_passages_hold_all_speech_once() -> None:

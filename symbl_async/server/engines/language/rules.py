@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ..base import Analysis, Insight, LanguageOptions, Line, LineAnalysis, Speaker
 from .actions import Task, find_assignee, find_task
@@ -21,6 +21,9 @@ from .summary import summarise
 from .tokens import Token, tokenize
 from .topics import find_topics
 from .trackers import find_matches
+
+if TYPE_CHECKING:
+    from ..plugins import EngineSetting, Outside
 
 _INNER_END: Final = re.compile(r"[.!?\u2026][\"')\]\u201d]*\s+\S")
 _LONGEST_READ: Final = 4_000
@@ -94,6 +97,12 @@ class RuleLanguage:
             find_matches(texts, [insight.text for insight in insights], options.trackers, inflected=english),
             summarise(lines) if options.summarise else (),
         )
+
+
+def load(setting: EngineSetting, outside: Outside) -> RuleLanguage:
+    """Load the engine, which takes no argument and asks nobody."""
+    setting.only()
+    return RuleLanguage()
 
 
 class _Reader:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..base import PCM, SpeechOptions
+    from ..plugins import EngineSetting, Outside
 
 # The model learned to spell from old books.
 _MODERN = re.compile(r"\b(to)-(day|morrow|night)\b", re.IGNORECASE)
@@ -116,15 +117,17 @@ class MoonshineEngine:
             return None
 
 
-def load(argument: str = "") -> MoonshineEngine:
+def load(setting: EngineSetting, outside: Outside) -> MoonshineEngine:
     """Load the engine.
 
     Args:
-        argument: A directory with a tiny model; empty for the one that the package brings.
+        setting: Its argument is a directory with a tiny model; empty for the one that the package brings.
+        outside: Not used.
 
     Raises:
         ConfigurationError: There is no usable model.
     """
+    argument = setting.only().argument
     model = Path(argument).expanduser() if argument else get_model_path()
     if not (model / "encoder_model.ort").is_file():
         advice = (
