@@ -7,11 +7,11 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
-from .engines.plugins import EngineSetting, Kind, install_command, unknown_engine
+from .engines.plugins import EngineSetting, Kind, fallback, install_command, unknown_engine
 
 # Modules behind the extras, by engine; engines of other packages bring their own.
 _DECODING = ("av", "numpy")
-_MODULES = {"moonshine": ("moonshine_voice",)}
+_MODULES = {"moonshine": ("moonshine_voice",), "pocketsphinx": ("pocketsphinx",)}
 
 
 def media_refusal(speech: str, *, find: Callable[[str], object] = find_spec) -> str | None:
@@ -29,7 +29,7 @@ def media_refusal(speech: str, *, find: Callable[[str], object] = find_spec) -> 
         return None
     return (
         "This server cannot process audio and video yet, because the packages for speech are not installed: "
-        f"{install_command(engine)} and start it again."
+        f"{install_command(engine)} and start it again.{fallback(engine)}"
     )
 
 

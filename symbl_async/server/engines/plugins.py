@@ -142,8 +142,8 @@ def load_engine(kind: Kind, setting: str, outside: Outside | None = None) -> Any
     try:
         load = cast("Callable[[EngineSetting, Outside], Any]", points[parsed.name].load())
     except ImportError as error:
-        msg = f"The {kind} engine {parsed.name!r} needs the module {error.name!r}: {install_command(parsed.name)}"
-        raise ConfigurationError(msg) from error
+        msg = f"The {kind} engine {parsed.name!r} needs the module {error.name!r}: {install_command(parsed.name)}."
+        raise ConfigurationError(msg + fallback(parsed.name)) from error
     return load(parsed, outside or Nowhere())
 
 
@@ -155,5 +155,15 @@ def unknown_engine(kind: Kind, name: str, known: Iterable[str]) -> str:
 
 def install_command(engine: str) -> str:
     """What to type to get what *engine* needs."""
-    extra = "whisper" if engine == "faster-whisper" else "local"
+    extra = {"faster-whisper": "whisper", "pocketsphinx": "pocketsphinx"}.get(engine, "local")
     return f"pip install 'symbl_async[{extra}]'"
+
+
+def fallback(engine: str) -> str:
+    """What to do where *engine* cannot be installed: a sentence with a blank before it, or nothing."""
+    if engine != "moonshine":
+        return ""
+    return (
+        f" Where moonshine-voice has no wheel for this platform, {install_command('pocketsphinx')} and "
+        "--speech pocketsphinx do without it, at the price of far more errors."
+    )

@@ -87,6 +87,8 @@ class Aligner:
         try:
             decoder.add_fsg(_GRAMMAR, decoder.create_fsg(_GRAMMAR, 0, len(parts), [*steps, *skips]))
             decoder.activate_search(_GRAMMAR)
+            # Without it, what was aligned before moves the words of now.
+            decoder.reinit_feat()
             decoder.start_utt()
             try:
                 decoder.process_raw(pcm, full_utt=True)

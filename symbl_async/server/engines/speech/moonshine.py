@@ -20,7 +20,7 @@ from moonshine_voice.transcriber import Transcriber
 from ....errors import ConfigurationError
 from ..base import SAMPLE_RATE, EngineError, Segment, Word
 from .alignment import Aligner, fill_gaps
-from .passages import LONGEST_PASSAGE, Passage, find_passages
+from .passages import LONGEST_PASSAGE, Passage, audible, find_passages
 from .sanity import is_degenerate, without_loops
 from .vocabulary import Vocabulary
 
@@ -71,7 +71,7 @@ class MoonshineEngine:
         # takes a few milliseconds, since it loads no recogniser.
         options = {"skip_transcription": "true", "vad_max_segment_duration": str(LONGEST_PASSAGE)}
         with _transcriber(self._model, options) as detector:
-            lines = detector.transcribe_without_streaming(samples.tolist(), SAMPLE_RATE).lines
+            lines = detector.transcribe_without_streaming(audible(samples).tolist(), SAMPLE_RATE).lines
         return [(line.start_time, line.start_time + line.duration) for line in lines]
 
     def _segments(self, passage: Passage, vocabulary: Vocabulary) -> Iterator[Segment]:
@@ -89,7 +89,7 @@ class MoonshineEngine:
 
     def _recognise(self, passage: Passage, retries: int) -> str:
         """Recognise a passage; what comes out as nonsense is tried again in halves."""
-        samples = passage.samples
+        samples = audible(passage.samples)
         lack = max(0, int(_LEAST_INPUT * SAMPLE_RATE) - len(samples))
         padded = np.pad(samples, (lack // 2, lack - lack // 2))
         lines = self._recogniser.transcribe_without_streaming(padded.tolist(), SAMPLE_RATE).lines
