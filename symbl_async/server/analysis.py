@@ -219,6 +219,7 @@ def _summary(analysis: Analysis, messages: Sequence[str]) -> list[dict[str, Any]
                 "text": part.text,
                 "message_ids": [messages[_index(line, len(messages))] for line in part.lines],
                 "covered": list(messages[first : last + 1]),
+                "method": part.method,
             }
         )
     return rows

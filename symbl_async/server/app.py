@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
-from .capabilities import check_engine, media_refusal
+from .capabilities import check_language, media_refusal
 from .changes import JobChanges
 from .connections import Connections, Site, most_connections
 from .conversations import Conversations
@@ -36,6 +36,7 @@ from .outbox import Outbox
 from .people import People
 from .queue import JobQueue
 from .recordings import Recordings
+from .rereading import Rereader
 from .retention import Retention
 from .routes import add_routes
 from .services import SERVICES, Services
@@ -60,6 +61,8 @@ except ImportError:  # pragma: no cover - no such locks on this platform
 _MAX_LINE = 1024 * 1024
 # After an early answer: long enough for the peer to read it, short enough for an endless body.
 _LINGERING = 2.0
+# Of the time that a request has, for an engine to read a conversation again; what is left is for the rules.
+_SHARE_FOR_ENGINE = 0.75
 
 
 class Server:
@@ -212,7 +215,7 @@ class Server:
         pool: WorkerPool | None = None
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
-            await anyio.to_thread.run_sync(check_engine, "language", settings.language)
+            await anyio.to_thread.run_sync(check_language, settings.language)
             outside = await stack.enter_async_context(endpoints(settings))
             executor = pool = await stack.enter_async_context(_worker_pool(settings, workers, outside))
         queue = JobQueue(
@@ -242,6 +245,9 @@ class Server:
         )
         # After the last request, before anything of the above is cancelled.
         stack.push_async_callback(self._drain, queue, webhooks)
+        rereader = Rereader(
+            None if settings.language == "rules" else executor, patience=settings.request_timeout * _SHARE_FOR_ENGINE
+        )
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -249,8 +255,8 @@ class Server:
             conversations=Conversations(database),
             findings=Findings(database),
             people=People(database),
-            subjects=Subjects(database),
-            summaries=Summaries(database),
+            subjects=Subjects(database, rereader),
+            summaries=Summaries(database, rereader),
             trackers=Trackers(database),
             spool=spool,
             limits=limits,

@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
-from .engines.plugins import EngineSetting, Kind, fallback, install_command, unknown_engine
+from .engines.plugins import EngineSetting, Kind, fallback, install_command, load_engine, unknown_engine
 
 # Modules behind the extras, by engine; engines of other packages bring their own.
 _DECODING = ("av", "numpy")
@@ -31,6 +31,17 @@ def media_refusal(speech: str, *, find: Callable[[str], object] = find_spec) -> 
         "This server cannot process audio and video yet, because the packages for speech are not installed: "
         f"{install_command(engine)} and start it again.{fallback(engine)}"
     )
+
+
+def check_language(setting: str) -> None:
+    """Check what can be checked of the language engine that *setting* names without loading a model.
+
+    Raises:
+        ConfigurationError: No installed package offers it, or it is behind an address and has impossible options.
+    """
+    check_engine("language", setting)
+    if EngineSetting.parse(setting).is_remote:
+        load_engine("language", setting)
 
 
 def check_engine(kind: Kind, setting: str) -> str:

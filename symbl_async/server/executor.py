@@ -36,6 +36,10 @@ logger = logging.getLogger("symbl_async.server")
 
 _BIG_ANSWER_BYTES = 1024 * 1024
 _DYING = 2.0
+_OUTSIDE_LANGUAGE = 600.0
+"""Seconds more that a job may take where its language engine is another program's."""
+_SHARE_OUTSIDE = 0.5
+"""Part of the time that a job has left that one call of its worker may take."""
 
 # What a worker may know of its surroundings; secrets live in the environment too.
 _PASSED_ON = (
@@ -118,10 +122,14 @@ class _Worker:
         async def pass_on(index: int, request: OutsideRequest) -> None:
             replies[index] = await post(request)
 
-        async with anyio.create_task_group() as tasks:
-            for index, request in enumerate(call.requests):
-                tasks.start_soon(pass_on, index, request)
-        return tuple(replies[index] for index in range(len(call.requests)))
+        # The other half is for the worker, which may have to do without.
+        left = anyio.current_effective_deadline() - anyio.current_time()
+        with anyio.move_on_after(left * _SHARE_OUTSIDE):
+            async with anyio.create_task_group() as tasks:
+                for index, request in enumerate(call.requests):
+                    tasks.start_soon(pass_on, index, request)
+        none = OutsideReply(0, reason="there was no answer in the time that the job has")
+        return tuple(replies.get(index, none) for index in range(len(call.requests)))
 
     async def _receive(self, loop: asyncio.AbstractEventLoop, length: int) -> bytes:
         parts = bytearray()
@@ -162,8 +170,8 @@ class WorkerPool:
         speech: Speech engine, as in the settings.
         language: Language engine.
         outside: Sends what engines ask for to the addresses that their settings name.
-        job_timeout: Seconds that a task may take; ``None`` allows a minute, and for recordings twice the longest length
-            on top.
+        job_timeout: Seconds that a task may take; ``None`` allows a minute, for recordings twice the longest length on
+            top, and ten minutes for a language engine behind an address.
 
     Example:
         >>> async with WorkerPool(workers=2, speech="moonshine") as pool:
@@ -256,7 +264,8 @@ class WorkerPool:
     def _limit(self, task: Task) -> float:
         if self._job_timeout is not None:
             return self._job_timeout
-        return 60.0 + (2 * task.speech.max_duration if task.speech is not None else 0.0)
+        limit = 60.0 + (2 * task.speech.max_duration if task.speech is not None else 0.0)
+        return limit + (_OUTSIDE_LANGUAGE if "language" in self._outside else 0.0)
 
     async def _start(self) -> _Worker:
         if self._tasks is None or not self._open:

@@ -89,7 +89,7 @@ def detection(record: DetectionRecord) -> dict[str, Any]:
 
 
 def summary(record: SummaryRecord) -> dict[str, Any]:
-    """A paragraph; ``method`` tells that it is made of sentences that were said, where it is."""
+    """A paragraph; ``method`` tells how it was made, where that is known."""
     item = {
         "id": record.id,
         "text": record.text,

@@ -6,65 +6,58 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
-import anyio
 import sqlalchemy as sa
 from attrs import evolve
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from .analysis import DEFAULT_LANGUAGE
 from .database import Database
-from .engines.base import Speaker
 from .engines.language.matching import PhraseIndex
-from .engines.language.rules import first_name
+from .engines.language.rules import is_english
 from .engines.language.themes import find_themes
-from .engines.language.topics import find_topics
 from .ids import derived_number, new_number
-from .lookups import has_unfinished, members_of
+from .lookups import has_unfinished
 from .records import MOST_PHRASES, MessageRecord, TopicRecord
-from .schema import conversations, jobs, messages, topics
-
-_ENGLISH = "en"
+from .rereading import Rereader, lines_of
+from .schema import conversations, jobs, topics
 
 
 class Subjects:
-    """Transactions on topics beside reading them."""
+    """Transactions on topics beside reading them.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Where they are kept.
+        rereader: Finds them.
+    """
+
+    def __init__(self, database: Database, rereader: Rereader) -> None:
         self._database = database
+        self._rereader = rereader
 
     async def refresh(self, conversation_id: str) -> None:
         """Find the topics of a conversation again, in its messages and with the names its members have now.
 
-        While a job of it runs they stay as they are, because the end of the job finds them anew. The caller has checked
-        the owner.
+        While a job of it runs they stay as they are, because the end of the job finds them anew; they stay too where
+        none can be found in a language. The caller has checked the owner.
         """
         async with self._database.read() as connection:
-            if await has_unfinished(connection, conversation_id) or not await self._is_english(
-                connection, conversation_id
-            ):
+            if await has_unfinished(connection, conversation_id):
                 return
-            people = await members_of(connection, conversation_id)
-            rows = await connection.execute(
-                sa.select(messages.c.id, messages.c.text)
-                .where(messages.c.conversation_id == conversation_id)
-                .order_by(messages.c.started_at, messages.c.seq)
-            )
-            said = [(row.id, row.text) for row in rows]
-        names = frozenset(name for person in people if (name := first_name(Speaker(person.name))))
-
-        def find() -> list[dict[str, Any]]:
-            return [
-                {
-                    "id": new_number(),
-                    "conversation_id": conversation_id,
-                    "text": topic.text,
-                    "score": round(topic.score, 4),
-                    "message_ids": [said[line][0] for line in topic.lines],
-                    "parents": list(topic.parents),
-                }
-                for topic in find_topics([text for _, text in said], names=names)
-            ]
-
-        found = await anyio.to_thread.run_sync(find)
+            language = await self._language(connection, conversation_id)
+            ids, lines = await lines_of(connection, conversation_id)
+        found = [
+            {
+                "id": new_number(),
+                "conversation_id": conversation_id,
+                "text": topic.text,
+                "score": round(topic.score, 4),
+                "message_ids": [ids[line] for line in topic.lines],
+                "parents": list(topic.parents),
+            }
+            for topic in await self._rereader.topics(conversation_id, lines, language)
+        ]
+        if not found and not is_english(language):
+            return
         async with self._database.write() as connection:
             known = await connection.execute(sa.select(conversations.c.id).where(conversations.c.id == conversation_id))
             if known.one_or_none() is None or await has_unfinished(connection, conversation_id):
@@ -86,9 +79,11 @@ class Subjects:
             return list(islice(terms, MOST_PHRASES))
 
     @staticmethod
-    async def _is_english(connection: AsyncConnection, conversation_id: str) -> bool:
+    async def _language(connection: AsyncConnection, conversation_id: str) -> str:
+        """The language that is not English, where one was submitted."""
         rows = await connection.execute(sa.select(jobs.c.parameters).where(jobs.c.conversation_id == conversation_id))
-        return all(row.parameters.get("languageCode", _ENGLISH).startswith(_ENGLISH) for row in rows)
+        named = [row.parameters.get("languageCode", DEFAULT_LANGUAGE) for row in rows]
+        return next((language for language in named if not is_english(language)), DEFAULT_LANGUAGE)
 
 
 def favour(records: Sequence[TopicRecord], vocabulary: Sequence[str]) -> list[TopicRecord]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import anyio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .database import Database
-from .engines.base import Line, Speaker, SummaryPart
-from .engines.language.summary import summarise
 from .ids import new_number
-from .lookups import has_unfinished, members_of
+from .lookups import has_unfinished
 from .records import SummaryRecord
+from .rereading import Rereader, lines_of
 from .schema import conversations, messages, summaries
 
 Wanted = Literal["stored", "anew", "rest"]
 """What is there, or a first one; a new one instead of it; paragraphs on what no paragraph stands for yet."""
-
-METHOD = "extractive"
-"""How they are made: of sentences that were said, none worded anew."""
 
 
 class NotReadyError(Exception):
@@ -33,14 +28,12 @@ class Summaries:
 
     Args:
         database: Where they are kept.
-        make: Makes the paragraphs; called in a thread, because a long conversation takes a while.
+        rereader: Makes the paragraphs.
     """
 
-    def __init__(
-        self, database: Database, *, make: Callable[[Sequence[Line]], Sequence[SummaryPart]] = summarise
-    ) -> None:
+    def __init__(self, database: Database, rereader: Rereader) -> None:
         self._database = database
-        self._make = make
+        self._rereader = rereader
 
     async def get(self, conversation_id: str, wanted: Wanted) -> list[SummaryRecord]:
         """The paragraphs of a conversation in time order; with ``rest`` only the new ones.
@@ -58,7 +51,7 @@ class Summaries:
                 if await has_unfinished(connection, conversation_id):
                     raise NotReadyError
                 covered = {key for row in stored for key in row.covered} if wanted == "rest" else set()
-                ids, lines = await _lines(connection, conversation_id, covered)
+                ids, lines = await lines_of(connection, conversation_id, without=covered)
             rows = [
                 {
                     "id": new_number(),
@@ -66,9 +59,9 @@ class Summaries:
                     "text": part.text,
                     "message_ids": [ids[line] for line in part.lines],
                     "covered": ids[part.covered[0] : part.covered[1] + 1],
-                    "method": METHOD,
+                    "method": part.method,
                 }
-                for part in await anyio.to_thread.run_sync(self._make, lines)
+                for part in await self._rereader.summary(conversation_id, lines)
             ]
             async with self._database.write() as connection:
                 if not await _exists(connection, conversation_id):
@@ -95,22 +88,6 @@ async def _stored(connection: AsyncConnection, conversation_id: str) -> Sequence
         sa.select(summaries).where(summaries.c.conversation_id == conversation_id).order_by(summaries.c.seq)
     )
     return rows.all()
-
-
-async def _lines(connection: AsyncConnection, conversation_id: str, covered: set[str]) -> tuple[list[str], list[Line]]:
-    """The messages that are not *covered*, with the names that their speakers have now."""
-    people = {person.id: person for person in await members_of(connection, conversation_id)}
-    rows = await connection.execute(
-        sa.select(messages.c.id, messages.c.text, messages.c.member_id)
-        .where(messages.c.conversation_id == conversation_id)
-        .order_by(messages.c.started_at, messages.c.seq)
-    )
-    left = [row for row in rows if row.id not in covered]
-    lines = [
-        Line(row.text, 0.0, 0.0, Speaker(people[row.member_id].name) if row.member_id in people else None)
-        for row in left
-    ]
-    return [row.id for row in left], lines
 
 
 async def _records(

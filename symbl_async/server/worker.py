@@ -90,7 +90,9 @@ def process(task: Task, media: int | None, engines: Engines) -> Result:
         EngineError: The input is at fault.
     """
     language = engines.language
-    if task.speech is None:
+    if task.lines:
+        lines, duration = task.lines, 0.0
+    elif task.speech is None:
         from .engines.conversation_text import lines_from_messages
 
         lines, duration = lines_from_messages(task.messages, language.split), 0.0

@@ -23,6 +23,7 @@ SAMPLE_RATE = 16_000
 
 InsightKind = Literal["question", "action_item", "follow_up"]
 MediaKind = Literal["audio", "video"]
+SummaryMethod = Literal["extractive", "abstractive"]
 
 
 class EngineError(Exception):
@@ -176,11 +177,13 @@ class SummaryPart:
     Attributes:
         lines: Indexes of the lines it is made of.
         covered: Indexes of the lines it stands for, ends included.
+        method: How it was made: ``extractive`` of sentences that were said, ``abstractive`` in words of its own.
     """
 
     text: str
     lines: tuple[int, ...]
     covered: tuple[int, int]
+    method: SummaryMethod = "extractive"
 
 
 @frozen
@@ -238,13 +241,14 @@ class LanguageOptions:
     """What to look for in the words.
 
     Attributes:
-        language: BCP 47 tag; insights and topics are for English only.
+        language: BCP 47 tag; the rules know insights and topics of English only.
         detect_phrases: Also mark actionable phrases.
         reference_time: ISO 8601 instant against which "tomorrow" is read: the start of the conversation.
         trackers: What to track.
         detect_entities: Also find what the words name.
         entities: With *detect_entities*: the caller's own kinds.
         summarise: Also make a summary.
+        only: Nothing else is wanted; the rest may be left out.
     """
 
     language: str = "en-US"
@@ -254,6 +258,7 @@ class LanguageOptions:
     detect_entities: bool = False
     entities: tuple[CustomEntity, ...] = ()
     summarise: bool = False
+    only: Literal["summary", "topics"] | None = None
 
 
 @frozen
@@ -262,6 +267,7 @@ class Task:
 
     Attributes:
         messages: For text jobs.
+        lines: Instead of messages: what has been cut into lines before.
         speech: For audio and video jobs.
         earlier: Texts of the messages that the conversation already has, for topics.
     """
@@ -271,6 +277,7 @@ class Task:
     messages: tuple[TextMessage, ...] = ()
     speech: SpeechOptions | None = None
     earlier: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
 
 
 @frozen

@@ -202,6 +202,8 @@ def read_force(tokens: Sequence[Token], actor: Actor) -> Force | None:
         if follows(tokens, index, "going to"):
             return Force("will", index + 2)
         return _after_be(tokens, index, actor)
+    if actor.role == "group" and word in ("speak", "talk", "meet") and norm_at(tokens, index + 1) == "again":
+        return Force("will", index)
     if word == "to" and actor.role == "named" and actor.sure:
         return Force("minutes", index + 1)
     return None

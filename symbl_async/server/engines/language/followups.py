@@ -66,6 +66,10 @@ _BY_FIRST: Final[dict[str, tuple[str, ...]]] = {}
 for _phrase in _FIXED:
     _BY_FIRST[_phrase.split()[0]] = (*_BY_FIRST.get(_phrase.split()[0], ()), _phrase)
 
+_PERSONS: Final = _PARTICIPANTS | words("him her them")
+_VISITS: Final = words("drop come stop swing pop")
+_VISIT_PARTICLES: Final = words("by in over round around")
+
 _NOT_MET: Final = words(
     "deadline deadlines target targets requirement requirements need needs demand goal goals criteria"
 )
@@ -126,7 +130,11 @@ def is_follow_up(tokens: Sequence[Token], verb: int, *, joint: bool) -> bool:
         return _regroups(tokens, verb)
     if word == "see" and after in ("you", "each"):
         rest = [token.norm for token in tokens[verb + 2 : verb + 5]]
-        return joint and "again" in rest
+        return joint and ("again" in rest or _next_one(tokens, verb + 2))
+    if word in _VISITS and after in _VISIT_PARTICLES:
+        return joint and (has_future(tokens, verb) or "then" in [token.norm for token in tokens[verb + 2 : verb + 4]])
+    if word == "try" and after in _PERSONS:
+        return has_future(tokens, verb + 2) or "again" in [token.norm for token in tokens[verb + 2 : verb + 4]]
     if word == "sit" and after == "down":
         return has_future(tokens, verb) or norm_at(tokens, verb + 2) in ("with", "together", "and")
     if word == "check" and after == "in":
@@ -159,6 +167,14 @@ def _next_meeting(tokens: Sequence[Token], verb: int) -> bool:
     return False
 
 
+def _next_one(tokens: Sequence[Token], index: int) -> bool:
+    """Find "... on the next one", "... at the next call"."""
+    for position in range(index, min(index + 4, len(tokens) - 2)):
+        if tokens[position].norm in ("on", "at", "in") and follows(tokens, position + 1, "the next"):
+            return norm_at(tokens, position + 3) in MEETING_NOUNS | {"one"}
+    return False
+
+
 def _regroups(tokens: Sequence[Token], verb: int) -> bool:
     word, after = tokens[verb].norm, norm_at(tokens, verb + 1)
     if word == "meet":
@@ -184,6 +200,8 @@ def _contacts(tokens: Sequence[Token], verb: int) -> bool:
             index += 1
     if norm_at(tokens, index) not in _PARTICIPANTS:
         return False
+    if word == "message":
+        return True
     after = norm_at(tokens, index + 1)
     # "email you when it ships" is contact, "email you the form" delivers something.
     return word in ("call", "contact", "phone", "ring", "reach") or not (
@@ -246,6 +264,8 @@ def _arranges(tokens: Sequence[Token], verb: int) -> bool:
         return head in ("invite", "invites", "invitation") and (
             has_future(tokens, index) or any(token.norm in ("calendar", "meeting") for token in tokens[index:])
         )
+    if word == "have" and norm_at(tokens, index) == "another" and norm_at(tokens, index + 1) == "one":
+        return has_future(tokens, index + 2)
     if word in ("put", "add"):
         return any(token.norm in ("calendar", "calendars", "diary") for token in tokens[index:]) and (
             head in MEETING_NOUNS or head == "something"

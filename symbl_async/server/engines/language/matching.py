@@ -171,8 +171,13 @@ def _norm(match: re.Match[str]) -> str:
     return match.group().casefold().translate(_APOSTROPHES)
 
 
+def spoken_words(text: str) -> list[str]:
+    """Return the words of *text* without capitals; of scripts without blanks each character."""
+    return [_norm(match) for match in _WORD.finditer(text)]
+
+
 def _norms(texts: Iterable[str]) -> set[str]:
-    return {_norm(match) for text in texts for match in _WORD.finditer(text)}
+    return {word for text in texts for word in spoken_words(text)}
 
 
 def _gaps(text: str, words: Sequence[_Word]) -> _Gaps:

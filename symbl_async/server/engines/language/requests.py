@@ -176,6 +176,8 @@ def _let(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | 
     if word == "me":
         return ask(tokens, verb, "let_me", 0.75, actor=Actor("speaker", verb))
     if word == "us":
+        if follows(tokens, verb, "you and me") or follows(tokens, verb, "you and i"):
+            verb += 3
         if follows(tokens, verb, "not forget to"):
             return ask(tokens, verb + 3, "asked", 0.75, actor=group(verb))
         return ask(tokens, verb, "lets", 0.7 if tentative else 0.8, actor=group(verb), definitive=not tentative)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from ..base import Analysis, Insight, LanguageOptions, Line, LineAnalysis, Speaker
+from attrs import evolve
+
+from ..base import Analysis, Insight, InsightKind, LanguageOptions, Line, LineAnalysis, Speaker
 from .actions import Task, find_assignee, find_task
+from .calibration import calibrated
 from .dates import find_due, parse_reference
 from .entities import EntityFinder
 from .lexicon import FILLERS
@@ -57,7 +60,13 @@ class RuleLanguage:
 
     Other languages than English get neutral sentiment, no insights and no topics; trackers look for their phrases as
     they are, entities by patterns and the caller's own words.
+
+    Args:
+        calibrate: Turns the kind of an insight, and how telling the rule is that found it, into the score it gets.
     """
+
+    def __init__(self, *, calibrate: Callable[[InsightKind, float], float] = calibrated) -> None:
+        self._calibrate = calibrate
 
     def split(self, text: str) -> Sequence[str]:
         """Cut *text* into sentences; joining them with a space gives the words of *text* again."""
@@ -65,24 +74,23 @@ class RuleLanguage:
 
     def analyse(self, lines: Sequence[Line], options: LanguageOptions, *, earlier: Sequence[str] = ()) -> Analysis:
         """Analyse the *lines* of one job; *earlier* texts of the conversation count for topics only."""
-        english = options.language.lower().startswith("en")
-        people = tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
-        known = frozenset(first for person in people if (first := first_name(person)))
-        reference, day_first = parse_reference(options.reference_time), _day_first(options.language)
-        entities = EntityFinder(
-            [person.name for person in people],
-            reference=reference,
-            english=english,
-            day_first=day_first,
-            custom=options.entities if options.detect_entities else (),
-        )
+        if options.only is not None:
+            return self._one_part(lines, options, earlier)
+        english = is_english(options.language)
+        people = _people(lines)
+        known = _first_names(people)
+        reference, day_first = parse_reference(options.reference_time), is_day_first(options.language)
+        entities = entity_finder(people, options)
         reader = _Reader(people, known, reference, day_first, entities)
         per_line: list[LineAnalysis] = []
         room = MOST_MATCHES if options.detect_entities else 0
         insights: list[Insight] = []
         for index, line in enumerate(lines):
             text = line.text[:_LONGEST_READ]
-            found = list(reader.read(line, index)) if english else []
+            found = [
+                evolve(insight, score=self._calibrate(insight.kind, insight.score))
+                for insight in (reader.read(line, index) if english else ())
+            ]
             insights.extend(found)
             phrases = [phrase for insight in found for phrase in insight.phrases] if options.detect_phrases else []
             mood = read_sentiment(text) if english else NEUTRAL
@@ -97,6 +105,24 @@ class RuleLanguage:
             find_matches(texts, [insight.text for insight in insights], options.trackers, inflected=english),
             summarise(lines) if options.summarise else (),
         )
+
+    def _one_part(self, lines: Sequence[Line], options: LanguageOptions, earlier: Sequence[str]) -> Analysis:
+        found = Analysis(tuple(LineAnalysis(NEUTRAL) for _ in lines), (), ())
+        if options.only == "topics" and is_english(options.language):
+            texts = [*earlier, *(line.text for line in lines)]
+            return evolve(found, topics=find_topics(texts, names=_first_names(_people(lines))))
+        return evolve(found, summary=summarise(lines)) if options.summarise else found
+
+
+def entity_finder(people: Sequence[Speaker], options: LanguageOptions) -> EntityFinder:
+    """Return what finds the entities of a conversation between *people*."""
+    return EntityFinder(
+        [person.name for person in people],
+        reference=parse_reference(options.reference_time),
+        english=is_english(options.language),
+        day_first=is_day_first(options.language),
+        custom=options.entities if options.detect_entities else (),
+    )
 
 
 def load(setting: EngineSetting, outside: Outside) -> RuleLanguage:
@@ -168,7 +194,15 @@ def clean(sentence: str) -> str:
     return rest[0].upper() + rest[1:] if sentence[0].isupper() else rest
 
 
-def first_name(person: Speaker) -> str | None:
+def _people(lines: Sequence[Line]) -> tuple[Speaker, ...]:
+    return tuple(dict.fromkeys(line.speaker for line in lines if line.speaker is not None))
+
+
+def _first_names(people: Sequence[Speaker]) -> frozenset[str]:
+    return frozenset(first for person in people if (first := _first_name(person)))
+
+
+def _first_name(person: Speaker) -> str | None:
     """The first name of *person* in lower case, where the name they have is one that somebody would say."""
     parts = person.name.lower().split()
     # "Speaker 2" and addresses are labels, not names that somebody would say.
@@ -182,5 +216,11 @@ def first_name(person: Speaker) -> str | None:
     )
 
 
-def _day_first(language: str) -> bool:
+def is_english(language: str) -> bool:
+    """Tell whether a BCP 47 tag stands for English."""
+    return language.lower().startswith("en")
+
+
+def is_day_first(language: str) -> bool:
+    """Tell whether 5/12 is the fifth of December where *language*, a BCP 47 tag, is spoken."""
     return language.lower() not in ("en", "en-us")

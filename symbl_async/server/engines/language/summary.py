@@ -38,7 +38,7 @@ _SHORTEST: Final = 4
 _USUAL: Final = 12
 """Words of a usual sentence; longer ones gain by their length no more than in proportion to its root."""
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
-_EMPTY: Final = (
+EMPTY: Final = (
     ADVERBS
     | AUXILIARIES
     | CONJUNCTIONS
@@ -92,7 +92,7 @@ def _choose(lines: Sequence[Line]) -> list[int]:
 
 def _content(text: str) -> list[str]:
     spoken = (match.group().lower().replace("\u2019", "'") for match in _WORD.finditer(text))
-    return [stem(word) for word in spoken if word not in _EMPTY and len(word) > 1]
+    return [stem(word) for word in spoken if word not in EMPTY and len(word) > 1]
 
 
 def _worded(lines: Sequence[Line]) -> str:

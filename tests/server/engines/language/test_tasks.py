@@ -94,6 +94,13 @@ def test_orders_requests_and_proposals_are_action_items(text: str) -> None:
         "Remind me to follow up with the florist.",
         "i'll give you a shout next week",
         "let's take this offline",
+        "Let's you and me meet about the garden on Sunday.",
+        "Let's have another one on Sunday.",
+        "I'll message you the colours tonight.",
+        "We talk again when the paint is dry.",
+        "I'll see you all at the next meeting.",
+        "I'd like to drop in on Thursday afternoon.",
+        "I'll try her again in the morning.",
     ],
 )
 def test_later_contact_is_a_follow_up(text: str) -> None:
@@ -110,6 +117,8 @@ def test_later_contact_is_a_follow_up(text: str) -> None:
         "I will reach out to the florist.",
         "Let me check with the florist and get back to you tomorrow.",
         "We have to meet the deadline, so please label the boxes.",
+        "I'll message the florist the list.",
+        "I'll try the new hinges again tomorrow.",
     ],
 )
 def test_words_of_contact_inside_other_tasks_make_no_follow_up(text: str) -> None:
