@@ -26,7 +26,6 @@ Reading = Callable[[str, Any], Any]
 
 NOT_HONOURED_YET = frozenset(
     {
-        "customVocabulary",
         "diarizationSpeakerCount",
         "enableSpeakerDiarization",
     }

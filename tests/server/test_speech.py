@@ -220,7 +220,7 @@ def test_without_the_recogniser_the_fallback_is_named(monkeypatch: pytest.Monkey
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, "moonshine_voice", None)
     monkeypatch.delitem(sys.modules, "symbl_async.server.engines.speech.moonshine")
-    with pytest.raises(ConfigurationError, match="moonshine_voice.*pip install 'symbl_async.local.'") as caught:
+    with pytest.raises(ConfigurationError, match=r"moonshine_voice.*pip install 'symbl_async\[local\]'") as caught:
         load_engine("speech", "moonshine")
     assert "pip install 'symbl_async[pocketsphinx]' and --speech pocketsphinx" in str(caught.value)
 
