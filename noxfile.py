@@ -106,3 +106,11 @@ def examples(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     install(session, "bench")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def quality(session: nox.Session) -> None:
+    """Word errors, word times, insights, speakers and the rest on labelled data, in a few minutes."""
+    install(session, "test", "quality")
+    session.run("pytest", "tests/test_quality.py")
+    session.run("python", "-m", "benchmarks.quality", *session.posargs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -16,6 +15,8 @@ import numpy as np
 import pytest
 from media import EXAMPLES, tone, wav
 
+from benchmarks.quality.data import references
+from benchmarks.quality.normalise import plain
 from symbl_async.errors import ConfigurationError
 from symbl_async.server.engines.base import SAMPLE_RATE, EngineError, Line, Segment, Speaker, SpeechOptions, Word
 from symbl_async.server.engines.decode import Recording
@@ -35,18 +36,7 @@ from symbl_async.server.engines.speech.passages import (
 from symbl_async.server.engines.speech.sanity import is_degenerate, without_loops
 
 DATA = Path(__file__).parents[1] / "data"
-REFERENCES = dict(line.split("\t") for line in (DATA / "references.tsv").read_text().splitlines())
-SPELLINGS = {"mr": "mister", "dr": "doctor", "ok": "okay", "10": "ten"}
-JOINED = {"to-morrow": "tomorrow", "good-bye": "goodbye", "good bye": "goodbye", "log in": "login", "%": " percent"}
-
-
-def plain(text: str) -> str:
-    """*text* without case, punctuation and differences of spelling."""
-    text = text.lower()
-    for written, meant in JOINED.items():
-        text = text.replace(written, meant)
-    words = re.sub(r"[^\w' ]", " ", text).split()
-    return " ".join(SPELLINGS.get(word, word) for word in words)
+REFERENCES = references()
 
 
 def word_errors(reference: str, lines: tuple[Line, ...] | list[Line]) -> float:

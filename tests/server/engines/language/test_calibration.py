@@ -7,18 +7,18 @@ from functools import cache
 
 import pytest
 
+from benchmarks.quality.data import DATA
+from benchmarks.quality.labelled import LABELS
 from symbl_async.server.engines.base import InsightKind, LanguageOptions, Line, Speaker
 from symbl_async.server.engines.language import RuleLanguage
 from symbl_async.server.engines.language.calibration import calibrated
-
-from .scoring import DATA, LABELS
 
 
 @cache
 def findings() -> list[tuple[str, float, bool]]:
     """Kind and score of every insight, and whether it is right."""
     found = []
-    for row in (DATA.parent / "conversations" / "development.jsonl").read_text("utf-8").splitlines():
+    for row in (DATA / "conversations" / "development.jsonl").read_text("utf-8").splitlines():
         talk = json.loads(row)
         lines = [
             Line(turn["text"], float(at), at + 1.0, Speaker(turn["speaker"])) for at, turn in enumerate(talk["turns"])

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.quality.labelled import LABELS, Labelled, bare, is_punctuated, predict, read_labelled, score
 from symbl_async.server.engines.base import LanguageOptions, Line
 from symbl_async.server.engines.language import RuleLanguage
-
-from .scoring import LABELS, Labelled, is_punctuated, predict, read_labelled, score
 
 
 def test_every_example_gets_its_label() -> None:
@@ -52,7 +51,7 @@ def test_questions_with_punctuation_are_found(name: str, f1: float) -> None:
 @pytest.mark.parametrize(("name", "f1"), [("development", 0.93), ("heldout", 0.9), ("heldout_spoken", 0.75)])
 def test_questions_without_any_punctuation_are_found(name: str, f1: float) -> None:
     """Questions keep their F1 when a recogniser gives lower case and no marks."""
-    rows = [Labelled(row.label, _bare(row.text)) for row in read_labelled(name)]
+    rows = [Labelled(row.label, bare(row.text)) for row in read_labelled(name)]
 
     assert score(rows)["q"].f1 >= f1
 
@@ -60,7 +59,7 @@ def test_questions_without_any_punctuation_are_found(name: str, f1: float) -> No
 @pytest.mark.parametrize(("name", "precision", "recall"), [("heldout", 0.93, 0.9), ("heldout_spoken", 0.8, 0.55)])
 def test_tasks_without_any_punctuation_are_found(name: str, precision: float, recall: float) -> None:
     """Tasks keep their scores when a recogniser gives lower case and no marks."""
-    found = score([Labelled(row.label, _bare(row.text)) for row in read_labelled(name)])["af"]
+    found = score([Labelled(row.label, bare(row.text)) for row in read_labelled(name)])["af"]
 
     assert found.precision >= precision
     assert found.recall >= recall
@@ -89,11 +88,7 @@ def test_scores_stay_between_the_default_threshold_and_one() -> None:
 
 def test_labelled_sets_share_no_sentence() -> None:
     """A held-out sentence is not one that the rules were tuned on."""
-    tuned = {_bare(row.text) for name in ("examples", "development") for row in read_labelled(name)}
-    held = {_bare(row.text) for name in ("heldout", "heldout_spoken") for row in read_labelled(name)}
+    tuned = {bare(row.text) for name in ("examples", "development") for row in read_labelled(name)}
+    held = {bare(row.text) for name in ("heldout", "heldout_spoken") for row in read_labelled(name)}
 
     assert not tuned & held
-
-
-def _bare(text: str) -> str:
-    return "".join(char for char in text.lower() if char.isalnum() or char in " '-")
