@@ -21,6 +21,7 @@ NAMES = (
     "ingest",
     "texts",
     "pollers",
+    "throughput",
 )
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from .._version import __version__
 from ..errors import AuthenticationError, ConfigurationError, InvalidInputError, JournalError, SymblError
-from . import apps, doctor, imports, journal, process, serve, steps
+from . import apps, doctor, estimate, imports, journal, process, serve, steps
 from .target import complete_local
 
 _HELP = """Submit text, audio and mp4 video to a Symbl-compatible server and read the results.
@@ -36,6 +36,7 @@ def make_app() -> App:
     for step in (steps.submit, steps.append, steps.status, steps.wait, steps.show):
         app.command(step)
     app.command(journal.journal)
+    app.command(estimate.estimate)
     app.command(serve.serve)
     app.command(imports.import_, name="import")
     app.command(apps.make_app())

@@ -46,7 +46,9 @@ async def serve(
     data: Annotated[Path | None, Parameter(help="Folder for jobs and conversations; temporary if left out.")] = None,
     speech: Annotated[str | None, Parameter(help="Speech engine; moonshine by default.")] = None,
     job_limit: Annotated[int | None, Parameter(help="Unfinished jobs an account may have; 50 by default.")] = None,
-    workers: Annotated[int | None, Parameter(help="Worker processes; by default one per processor.")] = None,
+    workers: Annotated[
+        int | None, Parameter(help="Worker processes; by default as many as the machine can feed.")
+    ] = None,
     allow_url_host: Annotated[
         list[str] | None,
         Parameter(negative=(), help="Name or CIDR range that URL jobs may reach although it is private; repeatable."),
@@ -88,7 +90,7 @@ async def serve(
     }
     flags = read_pairs(set or ()) | {name: value for name, value in flags.items() if value is not None}
     # Applications that were added to the data folder need no other beside them.
-    defaults = {"port": _DEFAULT_PORT, "own_app": False}
+    defaults = {"port": _DEFAULT_PORT, "own_app": False, "warm": True}
     settings = await anyio.to_thread.run_sync(
         lambda: read_settings(flags, environ=os.environ, file=config, defaults=defaults)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -26,6 +27,8 @@ from .records import ClaimedJob, Member, ResultRows
 
 DEFAULT_THRESHOLD = 0.5
 DEFAULT_LANGUAGE = "en-US"
+
+_NUMBERED = re.compile(r"Speaker ([0-9]{1,6})")
 
 
 def build_task(job: ClaimedJob, *, max_duration: float) -> Task:
@@ -73,13 +76,23 @@ def _speech_options(job: ClaimedJob, language: str, max_duration: float) -> Spee
         kind="video" if job.kind == "video" else "audio",
         language=language,
         mode=parameters.get("mode", "default"),
-        # The contract lets diarization win over channels; as long as speakers of one channel are not told apart,
-        # dropping the channels for it would only lose what is known.
         separate_channels=parameters.get("enableSeparateRecognitionPerChannel", False),
         channel_speakers=speakers,
+        diarize=parameters.get("enableSpeakerDiarization", False),
+        speakers=parameters.get("diarizationSpeakerCount"),
+        first_speaker=_first_speaker(job.members),
         custom_vocabulary=tuple(parameters.get("customVocabulary", ())),
         max_duration=max_duration,
     )
+
+
+def _first_speaker(members: Sequence[Member]) -> int:
+    """The number that the first voice of a recording gets: one that no member of the conversation has.
+
+    A recording that is appended knows nothing of the voices before it, so nobody in it may be taken for one of them.
+    """
+    numbers = [int(found[1]) for member in members if (found := _NUMBERED.fullmatch(member.name))]
+    return max(numbers, default=0) + 1
 
 
 def _speaker(name: str | None, user_id: str | None) -> Speaker | None:
@@ -132,8 +145,9 @@ def plan_rows(job: ClaimedJob, result: Result, members: Sequence[Member]) -> Res
 
 
 def _words(job: ClaimedJob, line: Line) -> list[list[Any]]:
+    voice = [] if line.voice is None else [line.voice]
     return [
-        [word.text, job.base_at + to_ms(word.start), job.base_at + to_ms(word.end), word.confidence]
+        [word.text, job.base_at + to_ms(word.start), job.base_at + to_ms(word.end), word.confidence, *voice]
         for word in line.words
     ]
 

@@ -20,7 +20,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from ..errors import ClientStateError, ConfigurationError
 from .auth import Accounts
-from .capabilities import check_language, media_refusal
+from .capabilities import check_engine, check_language, media_refusal
 from .changes import JobChanges
 from .connections import Connections, Site, most_connections
 from .conversations import Conversations
@@ -31,6 +31,7 @@ from .fetch import Fetcher
 from .findings import Findings
 from .guard import AddressGuard
 from .limits import JobLimits
+from .machine import default_workers
 from .middleware import answer_errors, check_host, limit_time, observe
 from .outbox import Outbox
 from .people import People
@@ -209,13 +210,14 @@ class Server:
         )
         limits = JobLimits(settings.job_limit, accounts.job_limits)
         changes = JobChanges()
-        workers = settings.workers or _processors()
+        workers = await anyio.to_thread.run_sync(default_workers) if settings.workers is None else settings.workers
         refusal = self._refuse_media
         executor = self._executor
         pool: WorkerPool | None = None
         if executor is None:
             refusal = await anyio.to_thread.run_sync(media_refusal, settings.speech)
             await anyio.to_thread.run_sync(check_language, settings.language)
+            await anyio.to_thread.run_sync(check_engine, "diarization", settings.diarization)
             outside = await stack.enter_async_context(endpoints(settings))
             executor = pool = await stack.enter_async_context(_worker_pool(settings, workers, outside))
         queue = JobQueue(
@@ -246,7 +248,10 @@ class Server:
         # After the last request, before anything of the above is cancelled.
         stack.push_async_callback(self._drain, queue, webhooks)
         rereader = Rereader(
-            None if settings.language == "rules" else executor, patience=settings.request_timeout * _SHARE_FOR_ENGINE
+            None if settings.language == "rules" else executor,
+            patience=settings.request_timeout * _SHARE_FOR_ENGINE,
+            # Requests must not keep jobs waiting.
+            at_once=max(workers // 2, 1),
         )
         services = Services(
             settings=settings,
@@ -265,11 +270,14 @@ class Server:
             media_refusal=refusal,
             connections=connections.__len__,
             workers_alive=lambda: pool is None or pool.alive,
+            workers=lambda: (0, {}) if pool is None else (len(pool), pool.restarts),
             # Whoever waits holds a connection, and some have to be left for other things.
             max_waiting=connections.limit // 2,
         )
         self._app = build_app(services, self._middlewares, track=connections.track)
         await self._listen(stack, self._app, connections)
+        if pool is not None and settings.warm:
+            await stack.enter_async_context(_beside(pool.warm))
         return services
 
     async def _drain(self, queue: JobQueue, webhooks: Webhooks) -> None:
@@ -362,24 +370,27 @@ async def _shielded_cleanup(runner: web.AppRunner) -> None:
         await runner.cleanup()
 
 
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @asynccontextmanager
 async def _worker_pool(
     settings: ServerSettings, workers: int, outside: Mapping[Kind, Endpoint]
 ) -> AsyncIterator[WorkerPool]:
     # Only here: a server with an executor of its own needs no worker processes.
     from .executor import WorkerPool
+    from .model import shared_models
 
-    async with WorkerPool(
-        workers=workers,
-        speech=settings.speech,
-        language=settings.language,
-        outside={kind: endpoint.post for kind, endpoint in outside.items()},
-        job_timeout=settings.job_timeout,
-    ) as pool:
+    async with (
+        shared_models({"speech": settings.speech, "language": settings.language}) as models,
+        WorkerPool(
+            workers=workers,
+            speech=settings.speech,
+            language=settings.language,
+            diarization=settings.diarization,
+            outside={**{kind: endpoint.post for kind, endpoint in outside.items()}, **models},
+            job_timeout=settings.job_timeout,
+            worker_memory=settings.worker_memory,
+            worker_growth=settings.worker_growth,
+        ) as pool,
+    ):
         yield pool
 
 

@@ -15,7 +15,7 @@ import os
 import platform
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from attrs import frozen
@@ -80,7 +80,9 @@ _CALLS: dict[str, dict[str, int]] = {
 _ON_ITSELF = ("tgkill", "prlimit64")
 
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
-_READ = 1 << 2 | 1 << 3  # files and directories
+_DIRECTORIES = 1 << 3  # reading them
+_READ = 1 << 2 | _DIRECTORIES
+_READ_WRITE = _READ | 1 << 1
 # Rights that each version of Landlock knows; what a kernel does not know must not be asked for.
 _RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1}
 _SYSTEM_READS = (
@@ -96,6 +98,8 @@ _SYSTEM_READS = (
     "/dev/null",
     "/dev/urandom",
 )
+GPU_READS = ("/proc/driver/nvidia", "/proc/devices", "/sys/bus/pci", "/sys/devices", "/sys/module")
+"""What the driver of a GPU looks at."""
 
 
 @frozen
@@ -113,25 +117,32 @@ class Confinement:
     files: bool
 
 
-def confine(readable: Iterable[Path], *, memory: int = 6 * GIB) -> Confinement:
+def gpu_devices() -> list[Path]:
+    """Give the devices of the GPUs of this machine, for :func:`confine`."""
+    return sorted(Path("/dev").glob("nvidia*"))
+
+
+def confine(readable: Iterable[Path], *, memory: int | None = 6 * GIB, devices: Sequence[Path] = ()) -> Confinement:
     """Give up what this process does not need; there is no way back.
 
     Args:
         readable: Files and folders beyond the interpreter and its packages that may be read: models.
-        memory: Bytes of address space.
+        memory: Bytes of address space; ``None`` for any number.
+        devices: Devices that may be used. A driver opens each of them many times.
     """
+    descriptors = 1024 if devices else 64
     if sys.platform != "linux":
-        return Confinement(_limit(memory), calls=False, files=False)
+        return Confinement(_limit(memory, descriptors), calls=False, files=False)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     # Needed for both filters without privileges; programs started later could not gain any either.
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        return Confinement(_limit(memory), calls=False, files=False)
-    files = _allow_reading(libc, [*_own_code(), *readable])
-    return Confinement(_limit(memory), calls=_filter_calls(libc), files=files)
+        return Confinement(_limit(memory, descriptors), calls=False, files=False)
+    files = _allow_files(libc, [*_own_code(), *readable], devices)
+    return Confinement(_limit(memory, descriptors), calls=_filter_calls(libc), files=files)
 
 
-def _limit(memory: int) -> bool:
+def _limit(memory: int | None, descriptors: int) -> bool:
     try:
         import resource
     except ImportError:
@@ -140,8 +151,10 @@ def _limit(memory: int) -> bool:
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 64),
+        (resource.RLIMIT_NOFILE, descriptors),
     ):
+        if wanted is None:
+            continue
         _, hard = resource.getrlimit(kind)
         value = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         try:
@@ -159,8 +172,8 @@ def _own_code() -> list[Path]:
     return [package, Path(sys.prefix), Path(sys.base_prefix), *code, *map(Path, _SYSTEM_READS)]
 
 
-def _allow_reading(libc: ctypes.CDLL, paths: Iterable[Path]) -> bool:
-    """Make everything unreadable and unwritable but *paths*, with Landlock."""
+def _allow_files(libc: ctypes.CDLL, paths: Iterable[Path], devices: Iterable[Path]) -> bool:
+    """Make everything unreadable but *paths*, and unwritable but *devices*, with Landlock."""
     version = libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
     if version < 1:
         return False
@@ -171,19 +184,21 @@ def _allow_reading(libc: ctypes.CDLL, paths: Iterable[Path]) -> bool:
         return False
     try:
         for path in paths:
-            _allow_beneath(libc, rules, path)
+            _allow_beneath(libc, rules, path, _READ)
+        for device in devices:
+            _allow_beneath(libc, rules, device, _READ_WRITE)
         return bool(libc.syscall(_LANDLOCK_RESTRICT, rules, ctypes.c_uint32(0)) == 0)
     finally:
         os.close(rules)
 
 
-def _allow_beneath(libc: ctypes.CDLL, rules: int, path: Path) -> None:
+def _allow_beneath(libc: ctypes.CDLL, rules: int, path: Path, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return  # not on this system
     try:
-        allowed = _READ if path.is_dir() else 1 << 2
+        allowed = rights if path.is_dir() else rights & ~_DIRECTORIES
         rule = struct.pack("=Qi", allowed, descriptor)
         libc.syscall(_LANDLOCK_ADD, rules, ctypes.c_int(1), rule, ctypes.c_uint32(0))
     finally:

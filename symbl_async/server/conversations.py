@@ -135,7 +135,8 @@ class Conversations:
                     ended_at=row.ended_at,
                     sentiment=row.sentiment,
                     phrases=tuple(row.phrases),
-                    words=tuple((text, start, end, confidence) for text, start, end, confidence in row.words),
+                    # Without the number of a voice where voices were not told apart, and in older data folders.
+                    words=tuple((*word, None)[:5] for word in row.words),
                 )
                 for row in rows
             ]

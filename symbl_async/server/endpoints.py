@@ -2,12 +2,13 @@
 
 The operator names the address, so unlike those of callers it may be on a private network. Requests go below that
 address only, are not redirected, and carry no cookies; proxies of the environment are not used. The key of such a
-service stays in this process.
+service stays in this process. Neither the worker that asks nor the service that answers is trusted.
 """
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -22,10 +23,17 @@ from .settings import ServerSettings
 _PAUSES: Final = (1.0, 4.0, 16.0)
 _LONGEST_PAUSE: Final = 60.0
 _AT_ONCE: Final = 8
-_MOST_BYTES: Final = 64 * 1024 * 1024
+_MOST_BYTES: Final = 8 * 1024 * 1024
+# An encoded dot would be decoded on the way and lead above the address.
+_PATH: Final = re.compile(r"/[\w/.~-]{0,500}(?:\?[\w/.~=&%+-]{0,500})?", re.ASCII)
+_CONTENT_TYPE: Final = re.compile(r"[!-~][ -~]{0,199}")
 # Transcribing ten minutes, or writing a page, may take a while on a slow machine; an address that takes no connection
 # is known sooner.
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=600.0, sock_connect=10.0)
+
+
+class _TooLongError(Exception):
+    """The answer is longer than any that is read."""
 
 
 class Endpoint:
@@ -58,12 +66,18 @@ class Endpoint:
         Returns:
             What came at last; without an answer its status is 0 and its reason says why.
         """
-        if not request.path.startswith("/") or ".." in request.path:
+        if not _PATH.fullmatch(request.path) or ".." in request.path:
             return OutsideReply(0, reason="an engine may only ask for paths below its address")
+        if not _CONTENT_TYPE.fullmatch(request.content_type):
+            return OutsideReply(0, reason="an engine may only send what has a content type")
         reply = OutsideReply(0)
         for pause in (*self._pauses, None):
-            async with self._at_once:
-                reply, advised = await self._try(request)
+            try:
+                async with self._at_once:
+                    reply, advised = await self._try(request)
+            except _TooLongError:
+                # It would be so again.
+                return OutsideReply(0, reason=f"its answer is longer than {_MOST_BYTES} bytes")
             if pause is None or not (reply.status in (0, 408, 429) or reply.status >= 500):
                 break
             wait = pause * random.uniform(1.0, 1.25) if advised is None else min(advised, _LONGEST_PAUSE)  # noqa: S311
@@ -72,20 +86,26 @@ class Endpoint:
 
     async def _try(self, request: OutsideRequest) -> tuple[OutsideReply, float | None]:
         """One request: the reply, and the seconds to wait that it advises."""
-        headers = {"Content-Type": request.content_type, **self._headers}
+        headers = {"Content-Type": request.content_type, "Accept-Encoding": "identity", **self._headers}
         try:
             async with self._session.post(
-                URL(self._url + request.path), data=request.body, headers=headers, allow_redirects=False
+                URL(self._url + request.path),
+                data=request.body,
+                headers=headers,
+                allow_redirects=False,
+                # A few kilobytes could become gigabytes.
+                auto_decompress=False,
             ) as response:
                 body = bytearray()
                 async for chunk in response.content.iter_any():
                     body += chunk
                     if len(body) > _MOST_BYTES:
-                        return OutsideReply(0, reason=f"its answer is longer than {_MOST_BYTES} bytes"), None
+                        raise _TooLongError
                 return OutsideReply(response.status, bytes(body)), _seconds(response.headers.get("Retry-After"))
         except TimeoutError:
             return OutsideReply(0, reason="it did not answer in time"), None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # Names of hosts that cannot be are ValueErrors, some of them only when they are looked up.
             return OutsideReply(0, reason=f"it could not be reached ({type(error).__name__})"), None
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Protocol, Self
 
 import anyio
 import anyio.abc
-from attrs import define
+from attrs import define, field
 
 from .engines._wire import (
     ANSWER,
@@ -34,12 +35,29 @@ from .engines.plugins import Kind, OutsideReply, OutsideRequest
 
 logger = logging.getLogger("symbl_async.server")
 
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+WORKER_MEMORY = 6 * GIB
+WORKER_GROWTH = 512 * MIB
+
 _BIG_ANSWER_BYTES = 1024 * 1024
 _DYING = 2.0
+_WARMING = 600.0
+"""Seconds that loading the engines may take."""
+
+# No codec for speech takes less room; with fewer bytes there is nothing but silence, which takes no time.
+_LEAST_BYTES_A_SECOND = 500
 _OUTSIDE_LANGUAGE = 600.0
 """Seconds more that a job may take where its language engine is another program's."""
 _SHARE_OUTSIDE = 0.5
 """Part of the time that a job has left that one call of its worker may take."""
+_MOST_AT_ONCE = 1_000
+"""Requests of one call."""
+_MOST_REQUESTS: dict[Kind, int] = {"speech": 50_000, "language": 500, "diarization": 0}
+"""Requests of a job: above what engines need for four hours of talk. A worker that was taken over may try more."""
+_MOST_REPLY_BYTES = 64 * 1024 * 1024
+"""Of all replies to one call."""
 
 # What a worker may know of its surroundings; secrets live in the environment too.
 _PASSED_ON = (
@@ -79,12 +97,15 @@ class _Worker:
     process: anyio.abc.Process
     connection: socket.socket
     outside: Mapping[Kind, Post]
+    known: set[str] = field(factory=set)
+    settled: int = 0
 
-    async def ask(self, task: Task, media: int | None) -> Answer:
-        """Hand over *task* and the descriptor *media*, and wait for the answer."""
+    async def ask(self, task: Task | None, media: int | None) -> Answer:
+        """Hand over *task* and the descriptor *media*, and wait for the answer; no task is to load the engines."""
         loop = asyncio.get_running_loop()
-        data = dump_task(task)
+        data = b"" if task is None else dump_task(task)
         header = REQUEST.pack(len(data), media is not None)
+        spent: Counter[Kind] = Counter()
         try:
             # An idle worker has read everything, so a few bytes always fit and this does not block.
             socket.send_fds(self.connection, [header], [] if media is None else [media])
@@ -93,7 +114,7 @@ class _Worker:
                 kind, frame = await self._receive_frame(loop)
                 if kind == ANSWER:
                     break
-                replies = dump_replies(await self._outside(frame))
+                replies = dump_replies(await self._outside(frame, spent))
                 await loop.sock_sendall(self.connection, FRAME.pack(0, len(replies)) + replies)
         except OSError:
             raise _DiedError from None
@@ -110,24 +131,45 @@ class _Worker:
             raise _DiedError
         return kind, await self._receive(loop, length)
 
-    async def _outside(self, frame: bytes) -> tuple[OutsideReply, ...]:
-        """Pass on what the worker asks for: to the one address of that engine, or not at all."""
+    async def _outside(self, frame: bytes, spent: Counter[Kind]) -> tuple[OutsideReply, ...]:
+        """Pass on what the worker asks for: to the one address of that engine, or not at all.
+
+        What it has *spent* so far in this task is counted on. It is not let wait for longer than it lives.
+        """
         try:
             call = await anyio.to_thread.run_sync(load_call, frame)
             post = self.outside[call.engine]
         except Exception:
             raise _DiedError from None
+        # An empty call costs something too.
+        spent[call.engine] += max(len(call.requests), 1)
+        if len(call.requests) > _MOST_AT_ONCE or spent[call.engine] > _MOST_REQUESTS[call.engine]:
+            logger.error("worker %d is ended: it asks too much of the %s service", self.process.pid, call.engine)
+            raise _DiedError
         replies: dict[int, OutsideReply] = {}
+        room = _MOST_REPLY_BYTES
 
         async def pass_on(index: int, request: OutsideRequest) -> None:
-            replies[index] = await post(request)
+            nonlocal room
+            reply = await post(request)
+            room -= len(reply.body)
+            replies[index] = reply if room >= 0 else OutsideReply(0, reason="the answers are too long together")
+
+        async def pass_all_on() -> None:
+            async with anyio.create_task_group() as tasks:
+                for index, request in enumerate(call.requests):
+                    tasks.start_soon(pass_on, index, request)
+            watch.cancel_scope.cancel()
 
         # The other half is for the worker, which may have to do without.
         left = anyio.current_effective_deadline() - anyio.current_time()
         with anyio.move_on_after(left * _SHARE_OUTSIDE):
-            async with anyio.create_task_group() as tasks:
-                for index, request in enumerate(call.requests):
-                    tasks.start_soon(pass_on, index, request)
+            async with anyio.create_task_group() as watch:
+                watch.start_soon(pass_all_on)
+                await self.process.wait()
+                watch.cancel_scope.cancel()
+        if self.process.returncode is not None:
+            raise _DiedError
         none = OutsideReply(0, reason="there was no answer in the time that the job has")
         return tuple(replies.get(index, none) for index in range(len(call.requests)))
 
@@ -139,6 +181,19 @@ class _Worker:
                 raise _DiedError
             parts += part
         return bytes(parts)
+
+    def growth(self, task: Task) -> int:
+        """Bytes by which the process has grown since its first task of each sort, which loads what is kept (Linux)."""
+        try:
+            resident = int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1])
+        except (OSError, ValueError, IndexError):
+            return 0
+        resident *= os.sysconf("SC_PAGE_SIZE")
+        sort = "text" if task.speech is None else task.speech.kind
+        if sort not in self.known:
+            self.known.add(sort)
+            self.settled = resident
+        return resident - self.settled
 
     async def kill(self, *, patience: float = 0.0) -> int | None:
         """End the process, if it does not end by itself within *patience* seconds; returns its exit status."""
@@ -169,9 +224,16 @@ class WorkerPool:
         workers: Tasks at once.
         speech: Speech engine, as in the settings.
         language: Language engine.
+        diarization: Engine that tells voices apart.
         outside: Sends what engines ask for to the addresses that their settings name.
-        job_timeout: Seconds that a task may take; ``None`` allows a minute, for recordings twice the longest length on
-            top, and ten minutes for a language engine behind an address.
+        job_timeout: Seconds that a task may take; ``None`` allows a minute for texts, and for recordings five minutes
+            and twice the length that a file of its size can have; ten minutes more for a language engine behind an
+            address.
+        worker_memory: Bytes of address space that a worker may use.
+        worker_growth: Bytes that a worker may grow by over its tasks; one that grew more is replaced when it is idle.
+
+    Attributes:
+        restarts: Workers that had to be replaced, by the reason: ``died``, ``timeout``, ``cancelled`` or ``growth``.
 
     Example:
         >>> async with WorkerPool(workers=2, speech="moonshine") as pool:
@@ -184,10 +246,17 @@ class WorkerPool:
         workers: int,
         speech: str,
         language: str = "rules",
+        diarization: str = "d-vectors",
         outside: Mapping[Kind, Post] | None = None,
         job_timeout: float | None = None,
+        worker_memory: int = WORKER_MEMORY,
+        worker_growth: int = WORKER_GROWTH,
     ) -> None:
-        self._engines = (speech, language)
+        self.restarts: Counter[str] = Counter()
+        self._workers = workers
+        self._memory = worker_memory
+        self._growth = worker_growth
+        self._engines = (speech, language, diarization)
         self._outside = outside or {}
         self._job_timeout = job_timeout
         self._places = anyio.Semaphore(workers)
@@ -201,6 +270,10 @@ class WorkerPool:
     def alive(self) -> bool:
         """Whether there are workers, or could be: the last start did not fail."""
         return self._open and self._startable
+
+    def __len__(self) -> int:
+        """Worker processes that there are."""
+        return len(self._busy) + len(self._idle)
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
@@ -226,31 +299,64 @@ class WorkerPool:
         for worker in tuple(self._busy):
             await worker.kill()
 
+    async def warm(self) -> None:
+        """Start the workers and let them load their engines; those that fail to do so are left to the jobs."""
+        async with anyio.create_task_group() as tasks:
+            for _ in range(self._workers):
+                tasks.start_soon(self._warm_one)
+
+    async def _warm_one(self) -> None:
+        async with self._places:
+            if len(self) >= self._workers:
+                return
+            try:
+                answer = await self._ask(await self._start(), None, None, _WARMING)
+            except (EngineError, OSError) as error:
+                logger.warning("a worker could not be made ready: %s", error)
+                return
+        if answer.reason or answer.crash:
+            logger.warning("a worker could not load its engines: %s", answer.reason or answer.crash)
+
     async def run(self, task: Task, media: Path | None) -> Result:
         """Run *task*; see ``Executor``."""
         async with self._places, _opened(media) as descriptor:
             worker = await self._idle_worker() or await self._start()
-            self._busy.add(worker)
-            healthy = False
-            try:
-                if not self._open:
-                    raise EngineError("the server is closing")
-                limit = self._limit(task)
-                with anyio.move_on_after(limit) as scope:
-                    answer = await worker.ask(task, descriptor)
-                    healthy = True
-                if scope.cancelled_caught:
-                    raise EngineError(f"processing it took longer than {limit:g} s and was given up")
-            except _DiedError:
-                # It is dead or dying; a signal now would hide what of.
-                raise EngineError(_cause_of_death(await worker.kill(patience=_DYING))) from None
-            finally:
-                self._busy.discard(worker)
-                if healthy and self._open:
-                    self._idle.append(worker)
-                else:
-                    await worker.end()
-        return _result(task, answer)
+            return _result(task, await self._ask(worker, task, descriptor, self._limit(task, descriptor)))
+
+    async def _ask(self, worker: _Worker, task: Task | None, media: int | None, limit: float) -> Answer:
+        """Let *worker* do *task*, and put it back or replace it."""
+        self._busy.add(worker)
+        end: str | None = "cancelled"
+        try:
+            if not self._open:
+                raise EngineError("the server is closing")
+            with anyio.move_on_after(limit) as scope:
+                answer = await worker.ask(task, media)
+            if scope.cancelled_caught:
+                end = "timeout"
+                raise EngineError(f"processing it took longer than {limit:g} s and was given up")
+            end = None
+            if task is not None and await anyio.to_thread.run_sync(worker.growth, task) > self._growth:
+                end = "growth"
+        except _DiedError:
+            end = "died"
+            # It is dead or dying; a signal now would hide what of.
+            status = await worker.kill(patience=_DYING)
+            raise EngineError(_cause_of_death(status, self._memory)) from None
+        finally:
+            self._busy.discard(worker)
+            if end is None and self._open:
+                self._idle.append(worker)
+            else:
+                await self._replace(worker, end)
+        return answer
+
+    async def _replace(self, worker: _Worker, reason: str | None) -> None:
+        """End *worker*; the next task that needs one starts another."""
+        if self._open and reason is not None:
+            self.restarts[reason] += 1
+            logger.info("worker %d is replaced (%s)", worker.process.pid, reason)
+        await worker.end()
 
     async def _idle_worker(self) -> _Worker | None:
         """Take a worker that waits; one that died meanwhile would fail a job that had no part in it."""
@@ -258,14 +364,19 @@ class WorkerPool:
             worker = self._idle.pop()
             if worker.process.returncode is None:
                 return worker
-            await worker.end()
+            await self._replace(worker, "died")
         return None
 
-    def _limit(self, task: Task) -> float:
+    def _limit(self, task: Task, media: int | None) -> float:
         if self._job_timeout is not None:
             return self._job_timeout
-        limit = 60.0 + (2 * task.speech.max_duration if task.speech is not None else 0.0)
+        limit = 60.0
+        if task.speech is not None and media is not None:
+            limit = 300.0 + 2 * min(task.speech.max_duration, os.fstat(media).st_size / _LEAST_BYTES_A_SECOND)
         return limit + (_OUTSIDE_LANGUAGE if "language" in self._outside else 0.0)
+
+    def _arguments(self, connection: socket.socket) -> list[str]:
+        return [str(connection.fileno()), str(self._memory), *self._engines]
 
     async def _start(self) -> _Worker:
         if self._tasks is None or not self._open:
@@ -276,11 +387,11 @@ class WorkerPool:
             ours.setblocking(False)
             process = await anyio.open_process(
                 # -P: modules beside the caller's program must not stand in for those of the standard library.
-                [sys.executable, "-P", "-m", "symbl_async.server.worker", str(theirs.fileno()), *self._engines],
+                [sys.executable, "-P", "-m", "symbl_async.server.worker", *self._arguments(theirs)],
                 stdin=None if os.name != "posix" else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env=_environment(),
+                env=worker_environment(),
                 pass_fds=(theirs.fileno(),),
             )
         except BaseException:
@@ -290,7 +401,7 @@ class WorkerPool:
             theirs.close()
         self._startable = True
         worker = _Worker(process, ours, self._outside)
-        self._tasks.start_soon(_log, process)
+        self._tasks.start_soon(log_output, process)
         return worker
 
 
@@ -318,7 +429,8 @@ def _result(task: Task, answer: Answer) -> Result:
     return answer.result
 
 
-def _environment() -> dict[str, str]:
+def worker_environment() -> dict[str, str]:
+    """What a process that holds engines may know of its surroundings."""
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     # The same package as this process uses, however it came to be importable here. Where packages are installed it is
     # found anyway, and that folder must not come before the standard library.
@@ -329,7 +441,7 @@ def _environment() -> dict[str, str]:
     return environment | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _cause_of_death(status: int | None) -> str:
+def _cause_of_death(status: int | None, memory: int) -> str:
     name = f"status {status}"
     if status is not None and status < 0:
         try:
@@ -337,12 +449,12 @@ def _cause_of_death(status: int | None) -> str:
         except ValueError:
             name = f"signal {-status}"
     return (
-        f"the worker process that processed it died ({name}): the input is damaged or hostile, or the machine is short "
-        "of memory"
+        f"the worker process that processed it died ({name}): the input is damaged or hostile, it takes more than the "
+        f"{memory / GIB:g} GiB of memory that a worker may use, or the machine is short of memory"
     )
 
 
-async def _log(process: anyio.abc.Process) -> None:
+async def log_output(process: anyio.abc.Process) -> None:
     """Pass on what a worker says on stderr, line by line."""
     if process.stderr is None:
         return

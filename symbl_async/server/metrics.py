@@ -34,6 +34,8 @@ class Gauges:
         connections: Connections held.
         uploads: Recordings on their way in.
         waiting: Answers held back.
+        workers: Worker processes.
+        worker_restarts: Workers that were replaced, by reason.
         free_bytes: Space on the disk of the data folder.
     """
 
@@ -41,6 +43,8 @@ class Gauges:
     connections: int
     uploads: int
     waiting: int
+    workers: int = 0
+    worker_restarts: Mapping[str, int] = Factory(dict)
     free_bytes: int
 
 
@@ -111,7 +115,14 @@ class Metrics:
                 for status in ("scheduled", "in_progress", "completed", "failed"):
                     jobs.add_metric([status], gauges.jobs.get(status, 0))
                 yield jobs
+                replaced = CounterMetricFamily(
+                    "symbl_worker_restarts", "Workers that were replaced.", labels=["reason"]
+                )
+                for reason in ("died", "timeout", "cancelled", "growth"):
+                    replaced.add_metric([reason], gauges.worker_restarts.get(reason, 0))
+                yield replaced
                 for name, text, value in (
+                    ("symbl_workers", "Worker processes.", gauges.workers),
                     ("symbl_queue_length", "Jobs that wait.", gauges.jobs.get("scheduled", 0)),
                     ("symbl_connections", "Connections held.", gauges.connections),
                     ("symbl_uploads", "Recordings on their way in.", gauges.uploads),

@@ -105,6 +105,7 @@ class ClaimedJob:
         base_at: Instant (milliseconds) that second 0 of its result stands for.
         earlier: Id and text of the messages that the conversation already has, in order.
         trackers: What to track: those of the submission, and all of the account where it asks for them.
+        members: Those that the conversation already has.
     """
 
     id: str
@@ -118,6 +119,7 @@ class ClaimedJob:
     base_at: int
     earlier: tuple[tuple[str, str], ...] = ()
     trackers: tuple[JobTracker, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @frozen
@@ -144,7 +146,7 @@ class ConversationRecord:
 
 @frozen(kw_only=True)
 class MessageRecord:
-    """A sentence; words are (text, start, end, confidence) with instants in milliseconds."""
+    """A sentence; words are (text, start, end, confidence, number of the voice) with instants in milliseconds."""
 
     id: str
     text: str
@@ -153,7 +155,7 @@ class MessageRecord:
     ended_at: int
     sentiment: float
     phrases: tuple[str, ...] = ()
-    words: tuple[tuple[str, int, int, float | None], ...] = ()
+    words: tuple[tuple[str, int, int, float | None, int | None], ...] = ()
 
 
 @frozen(kw_only=True)

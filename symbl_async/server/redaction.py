@@ -65,14 +65,14 @@ def _masked(record: MessageRecord, hidden: Sequence[Mention]) -> MessageRecord:
     spans = [(mention.offset, mention.offset + len(mention.text)) for mention in hidden]
     kept = zip([0, *(end for _, end in spans)], [*(start for start, _ in spans), len(record.text)], strict=True)
     text = MASK.join(record.text[start:end] for start, end in kept)
-    words: list[tuple[str, int, int, float | None]] = []
+    words: list[tuple[str, int, int, float | None, int | None]] = []
     position = 0
-    for word, begins, ends, confidence in record.words:
+    for word, begins, ends, confidence, voice in record.words:
         start = record.text.find(word, position)
         end = start + len(word)
         # A word that does not stand in the text is not known to be harmless.
         known = start >= 0 and all(end <= other_start or other_end <= start for other_start, other_end in spans)
-        words.append((word if known else MASK, begins, ends, confidence))
+        words.append((word if known else MASK, begins, ends, confidence, voice))
         position = max(position, end)
     phrases = []
     for phrase in record.phrases:

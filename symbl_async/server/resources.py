@@ -106,8 +106,8 @@ def messages(
     return rendered
 
 
-def _word(word: tuple[str, int, int, float | None], zero: int) -> dict[str, Any]:
-    text, start, end, confidence = word
+def _word(word: tuple[str, int, int, float | None, int | None], zero: int) -> dict[str, Any]:
+    text, start, end, confidence, voice = word
     item: dict[str, Any] = {
         "word": text,
         "startTime": format_instant(start),
@@ -117,6 +117,8 @@ def _word(word: tuple[str, int, int, float | None], zero: int) -> dict[str, Any]
     }
     if confidence is not None:
         item["score"] = round(confidence, 4)
+    if voice is not None:
+        item["speakerTag"] = voice
     return item
 
 

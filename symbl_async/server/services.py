@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 from anyio import CancelScope, Event, Lock
@@ -50,6 +50,7 @@ class Services:
         metrics: What has been counted.
         connections: The number of connections held.
         workers_alive: Whether jobs can be processed.
+        workers: The number of worker processes, and how many were replaced, by reason.
         readiness: What `/readyz` found.
         uploading: Recordings that each account is sending.
         uploads: Scopes of the bodies that are being read, to be cancelled at close.
@@ -75,6 +76,7 @@ class Services:
     metrics: Metrics = field(factory=Metrics)
     connections: Callable[[], int] = lambda: 0
     workers_alive: Callable[[], bool] = lambda: True
+    workers: Callable[[], tuple[int, Mapping[str, int]]] = lambda: (0, {})
     readiness: Readiness = field(factory=Readiness)
     uploading: Counter[str] = field(factory=Counter)
     changing_trackers: set[str] = field(factory=set)

@@ -132,13 +132,19 @@ class ServerSettings:
         allow_insecure_http: Listen on *host* without TLS although other machines can reach it: secrets and
             recordings can then be read on the way.
         job_limit: Unfinished jobs an account may have before it is answered 429, unless it has a limit of its own.
-        workers: Worker processes; ``None`` is the number of processors.
+        workers: Worker processes; ``None``: one per processor that this process may use, fewer where memory does not
+            suffice (512 MiB each).
+        warm: Start the workers and load their engines with the server, beside its first requests, rather than with the
+            first jobs.
+        worker_memory: Bytes of address space that a worker may use; a job that takes more fails.
+        worker_growth: Bytes that a worker may grow by over its jobs before it is replaced.
         speech: Engine for audio and video: its name, and after a colon a model folder or what else it takes.
             ``http://...`` and ``https://...`` are the base URL of a service with OpenAI's transcription endpoint.
         speech_api_key: For a *speech* engine behind an address: sent to it as bearer token.
         language: Engine for what was said; ``http://...`` and ``https://...`` are the base URL of a service with
             OpenAI's chat endpoint.
         language_api_key: For a *language* engine behind an address.
+        diarization: Engine that tells the voices of a recording apart, where a submission asks for it.
         allow_url_hosts: Names, addresses or CIDR ranges that URL jobs and webhooks may reach although they are private.
             Link-local addresses are never reached.
         strict: Refuse unknown members (400) and uploads without a Content-Length (411) instead of tolerating them.
@@ -164,7 +170,8 @@ class ServerSettings:
         stall_timeout: Seconds without a byte after which an upload, an answer or a fetch is given up.
         min_upload_rate: Bytes a second that an upload, an answer or a fetch has to reach over each *stall_timeout*.
         fetch_timeout: Seconds a URL job may take to fetch its recording.
-        job_timeout: Seconds a worker may spend on one job; ``None`` lets the worker pool decide.
+        job_timeout: Seconds a worker may spend on one job; ``None``: a minute for texts, and for recordings five
+            minutes and twice the length that a file of its size can have.
         keep_media: Keep recordings after processing, as long as their conversation is there.
         retention: Seconds after the end of its last job, or its import, that a conversation is kept with everything
             that came of it; ``None`` keeps it until it is deleted.
@@ -192,10 +199,14 @@ class ServerSettings:
     allow_insecure_http: bool = False
     job_limit: int = field(default=50, validator=_number(1, whole=True))
     workers: int | None = field(default=None, validator=_number(1, whole=True))
+    warm: bool = False
+    worker_memory: int = field(default=6 * GIB, validator=_number(1, whole=True))
+    worker_growth: int = field(default=512 * MIB, validator=_number(1, whole=True))
     speech: str = field(default="moonshine")
     speech_api_key: str | None = field(default=None, repr=False)
     language: str = field(default="rules")
     language_api_key: str | None = field(default=None, repr=False)
+    diarization: str = "d-vectors"
     allow_url_hosts: tuple[str, ...] = field(default=(), converter=_as_names, validator=_check_several)
     strict: bool = False
     app_id: str | None = field(default=None)

@@ -229,6 +229,7 @@ class Store:
                 base_at=_base(row),
                 earlier=tuple((message.id, message.text) for message in earlier),
                 trackers=await trackers_of(connection, row.app_id, row.parameters),
+                members=tuple(await members_of(connection, conversation_id)),
             )
             crash_point("job_claiming")
         crash_point("job_claimed")

@@ -8,9 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from attrs import evolve
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from .analysis import DEFAULT_LANGUAGE
 from .database import Database
 from .engines.language.matching import PhraseIndex
 from .engines.language.rules import is_english
@@ -18,7 +16,7 @@ from .engines.language.themes import find_themes
 from .ids import derived_number, new_number
 from .lookups import has_unfinished
 from .records import MOST_PHRASES, MessageRecord, TopicRecord
-from .rereading import Rereader, lines_of
+from .rereading import Rereader, Turns, has_changed, spoken_in
 from .schema import conversations, jobs, topics
 
 
@@ -33,6 +31,7 @@ class Subjects:
     def __init__(self, database: Database, rereader: Rereader) -> None:
         self._database = database
         self._rereader = rereader
+        self._turns = Turns()
 
     async def refresh(self, conversation_id: str) -> None:
         """Find the topics of a conversation again, in its messages and with the names its members have now.
@@ -40,31 +39,40 @@ class Subjects:
         While a job of it runs they stay as they are, because the end of the job finds them anew; they stay too where
         none can be found in a language. The caller has checked the owner.
         """
+        deadline = self._rereader.deadline()
+        async with self._turns.turn(conversation_id) as is_done:
+            while not is_done:
+                is_done = await self._find_again(conversation_id, deadline)
+
+    async def _find_again(self, conversation_id: str, deadline: float) -> bool:
+        """Tell whether that has succeeded, or has no use; else the conversation has grown meanwhile."""
         async with self._database.read() as connection:
             if await has_unfinished(connection, conversation_id):
-                return
-            language = await self._language(connection, conversation_id)
-            ids, lines = await lines_of(connection, conversation_id)
+                return True
+            spoken = await spoken_in(connection, conversation_id)
         found = [
             {
                 "id": new_number(),
                 "conversation_id": conversation_id,
                 "text": topic.text,
                 "score": round(topic.score, 4),
-                "message_ids": [ids[line] for line in topic.lines],
+                "message_ids": [spoken.ids[line] for line in topic.lines],
                 "parents": list(topic.parents),
             }
-            for topic in await self._rereader.topics(conversation_id, lines, language)
+            for topic in await self._rereader.topics(conversation_id, spoken, deadline=deadline)
         ]
-        if not found and not is_english(language):
-            return
+        if not found and not is_english(spoken.language):
+            return True
         async with self._database.write() as connection:
             known = await connection.execute(sa.select(conversations.c.id).where(conversations.c.id == conversation_id))
             if known.one_or_none() is None or await has_unfinished(connection, conversation_id):
-                return
+                return True
+            if await has_changed(connection, conversation_id, spoken):
+                return False
             await connection.execute(topics.delete().where(topics.c.conversation_id == conversation_id))
             if found:
                 await connection.execute(topics.insert(), found)
+        return True
 
     async def vocabulary(self, conversation_id: str) -> list[str]:
         """The custom vocabulary of all submissions of a conversation, as much of it as one may have."""
@@ -77,13 +85,6 @@ class Subjects:
             )
             terms = dict.fromkeys(term for row in rows for term in row.terms or ())
             return list(islice(terms, MOST_PHRASES))
-
-    @staticmethod
-    async def _language(connection: AsyncConnection, conversation_id: str) -> str:
-        """The language that is not English, where one was submitted."""
-        rows = await connection.execute(sa.select(jobs.c.parameters).where(jobs.c.conversation_id == conversation_id))
-        named = [row.parameters.get("languageCode", DEFAULT_LANGUAGE) for row in rows]
-        return next((language for language in named if not is_english(language)), DEFAULT_LANGUAGE)
 
 
 def favour(records: Sequence[TopicRecord], vocabulary: Sequence[str]) -> list[TopicRecord]:

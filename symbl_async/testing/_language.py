@@ -67,7 +67,7 @@ def check_language_engine(
     setting: str = "engine",
     outside: Outside | None = None,
 ) -> None:
-    """Check that a language engine keeps what the server relies on. It is loaded, and used about twenty times.
+    """Check that a language engine keeps what the server relies on. It is loaded, and analyses 33 times.
 
     Args:
         engine: What the entry point names, a function of setting and way out; or the setting of an engine that is

@@ -12,15 +12,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from symbl_async.server.engines.base import EngineError, Segment, SpeechOptions
-from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideRequest
+from symbl_async.server.engines.plugins import EngineSetting, Outside, OutsideReply, OutsideRequest
 
 AF_NETLINK = 16
 PTRACE_ATTACH = 16
+KEPT: list[bytes] = []
 
 
 def install(folder: Path) -> None:
@@ -46,14 +47,26 @@ class Probe:
     def transcribe(self, blocks: Iterable[Any], options: SpeechOptions) -> Iterator[Segment]:
         """Do what is asked; what comes of it is the text."""
         what, *rest = options.custom_vocabulary
-        if what == "ask":
-            yield Segment(self._ask(rest), 0.0, 1.0)
+        asks = {"ask": self._ask, "repeat": self._repeat, "sizes": self._sizes}
+        if what in asks:
+            yield Segment(asks[what](rest), 0.0, 1.0)
             return
         yield Segment(str(ACTS[what](*rest)), 0.0, 1.0)
 
     def _ask(self, paths: list[str]) -> str:
-        replies = self._outside.post([OutsideRequest(path, "text/plain", path.encode()) for path in paths])
-        return json.dumps([[reply.status, reply.body.decode(), reply.reason] for reply in replies])
+        return json.dumps([[reply.status, reply.body.decode(), reply.reason] for reply in self._post(paths)])
+
+    def _sizes(self, paths: list[str]) -> str:
+        return " ".join(f"{reply.status}:{len(reply.body)}" for reply in self._post(paths))
+
+    def _repeat(self, arguments: list[str]) -> str:
+        rounds, *paths = arguments
+        for _ in range(int(rounds)):
+            self._post(paths)
+        return "done"
+
+    def _post(self, paths: list[str]) -> Sequence[OutsideReply]:
+        return self._outside.post([OutsideRequest(path, "text/plain", path.encode()) for path in paths])
 
 
 def attempts(*paths: str) -> str:
@@ -114,6 +127,12 @@ def gigabytes() -> int:
     return len(bytearray(1 << 44))
 
 
+def grow(size: str) -> int:
+    """Keep so many bytes for ever."""
+    KEPT.append(b"x" * int(size))
+    return os.getpid()
+
+
 def refuse() -> None:
     """Find the input at fault."""
     raise EngineError("it is all noise")
@@ -133,6 +152,7 @@ ACTS: dict[str, Callable[..., object]] = {
     "abort": os.abort,
     "loop": loop,
     "gigabytes": gigabytes,
+    "grow": grow,
     "refuse": refuse,
     "fail": fail,
 }

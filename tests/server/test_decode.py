@@ -156,6 +156,23 @@ def test_a_header_that_promises_hours_is_not_believed() -> None:
     assert samples(bytes(data), max_duration=60).size == 2 * SAMPLE_RATE
 
 
+def test_length_is_that_of_the_header_or_of_the_packets() -> None:
+    """Nothing is decoded for it; one that claims too much is counted, and one that is too long is refused."""
+    assert opened(wav(tone(2.5))).length() == pytest.approx(2.5)
+    claims = bytearray(wav(tone(2.0)))
+    claims[4:8] = claims[40:44] = b"\xff\xff\xff\x7f"
+    assert opened(bytes(claims), max_duration=60).length() == pytest.approx(2.0)
+    with pytest.raises(EngineError, match="longer than the limit"):
+        opened(wav(tone(3.0)), max_duration=2.0).length()
+
+
+def test_excerpt_is_the_beginning() -> None:
+    """Blocks end with the one in which the wanted length is reached."""
+    data = wav(tone(10.0))
+    assert samples(data, excerpt=3.0).size == pytest.approx(3 * SAMPLE_RATE, abs=SAMPLE_RATE)
+    assert np.array_equal(samples(data, excerpt=3.0), samples(data)[: samples(data, excerpt=3.0).size])
+
+
 def test_a_few_damaged_packets_cost_only_themselves() -> None:
     """A hole in the middle of an mp3 leaves the rest."""
     data = bytearray((EXAMPLES / "call_synthetic.mp3").read_bytes())

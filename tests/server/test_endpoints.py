@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,10 +19,10 @@ from aiohttp.test_utils import TestServer
 from media import tone, wav
 
 from symbl_async.errors import ConfigurationError
-from symbl_async.server import ServerSettings
+from symbl_async.server import ServerSettings, executor
 from symbl_async.server.endpoints import Endpoint, endpoints
 from symbl_async.server.engines.base import EngineError, LanguageOptions, SpeechOptions, Task
-from symbl_async.server.engines.plugins import EngineSetting, OutsideRequest
+from symbl_async.server.engines.plugins import EngineSetting, OutsideReply, OutsideRequest
 from symbl_async.server.executor import WorkerPool
 
 KEY = "key-of-the-service"
@@ -91,7 +94,28 @@ async def test_without_an_answer_the_reason_says_so(free_tcp_port: int) -> None:
     assert "could not be reached" in reply.reason
 
 
-@pytest.mark.parametrize("path", ["elsewhere", "/../admin", "//other.example/"])
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example", "exa mple"])
+async def test_impossible_hosts_are_no_exception(host: str) -> None:
+    """Whatever finds that out, and whenever: no answer, with a reason."""
+    async with endpoint(f"http://{host}/v1") as there:
+        reply = await there.post(ASK)
+    assert reply.status == 0
+    assert "could not be reached" in reply.reason
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "elsewhere",
+        "/../admin",
+        "//other.example/",
+        "/%2e%2e/admin",
+        "/%2E%2E/%2e./admin",
+        "/\\..\\admin",
+        "/x?a=1#b",
+        "/" + "x" * 10_000,
+    ],
+)
 async def test_paths_stay_below_the_address(path: str) -> None:
     """A worker that was taken over reaches nothing but what was configured."""
     async with service(status(200)) as (url, seen), endpoint(url) as there:
@@ -99,17 +123,114 @@ async def test_paths_stay_below_the_address(path: str) -> None:
         assert reply.status == 0 or (reply.status == 200 and seen[0].path.startswith("/v1/"))
 
 
-async def test_engine_asks_through_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several requests at once from a worker without a network; replies come in the order of the requests."""
+@pytest.mark.parametrize("content_type", ["text/plain\r\nX-Forged: 1", "", "text/pl\u00e4in", "x" * 10_000])
+async def test_headers_cannot_be_forged(content_type: str) -> None:
+    """What a worker calls the content type is no way to further headers, and no exception."""
+    async with service(status(200)) as (url, seen), endpoint(url) as there:
+        assert (await there.post(OutsideRequest("/say", content_type, b""))).status == 0
+    assert seen == []
+
+
+async def test_answers_are_not_unpacked() -> None:
+    """A service that packs its answer unasked is not understood, however large that would become."""
+
+    def packed(_: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(bytes(1 << 24)), headers={"Content-Encoding": "gzip"})
+
+    async with service(packed) as (url, seen), endpoint(url) as there:
+        assert len((await there.post(ASK)).body) < 1 << 16
+    assert seen[0].headers["Accept-Encoding"] == "identity"
+
+
+async def test_long_answers_are_cut_off() -> None:
+    """They are none, the reason says so, and they are not asked for again."""
+    async with service(lambda _: web.Response(body=bytes(9 << 20))) as (url, seen), endpoint(url) as there:
+        reply = await there.post(ASK)
+    assert len(seen) == 1
+    assert (reply.status, reply.body) == (0, b"")
+    assert "longer than" in reply.reason
+
+
+@pytest.fixture
+def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recording, and the probing engine for it."""
     packages = tmp_path / "packages"
     packages.mkdir()
     probe_engine.install(packages)
     monkeypatch.setenv("PYTHONPATH", str(packages))
-    media = tmp_path / "media"
-    media.write_bytes(wav(tone(1.0)))
-    task = Task(
-        "a-job", LanguageOptions(), speech=SpeechOptions(custom_vocabulary=("ask", *(f"/{n}" for n in range(20))))
-    )
+    path = tmp_path / "media"
+    path.write_bytes(wav(tone(1.0)))
+    return path
+
+
+def probe(*what: str) -> Task:
+    """A task for the probing engine."""
+    return Task("a-job", LanguageOptions(), speech=SpeechOptions(custom_vocabulary=what))
+
+
+@pytest.mark.parametrize(
+    ("rounds", "requests", "allowed"),
+    [(1, 1_001, 50_000), (6, 2, 10), (11, 0, 10)],
+)
+async def test_worker_cannot_ask_for_ever(
+    rounds: int, requests: int, allowed: int, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor for very much at once; it is ended, and its job fails."""
+    monkeypatch.setitem(executor._MOST_REQUESTS, "speech", allowed)
+    asked = 0
+
+    async def post(_: OutsideRequest) -> OutsideReply:
+        nonlocal asked
+        asked += 1
+        return OutsideReply(200)
+
+    with anyio.fail_after(60):
+        async with WorkerPool(workers=1, speech="probe", outside={"speech": post}) as pool:
+            with pytest.raises(EngineError, match="died"):
+                await pool.run(probe("repeat", str(rounds), *["/x"] * requests), media)
+    assert asked == (10 if requests == 2 else 0)
+
+
+async def test_replies_are_bounded_together(media: Path) -> None:
+    """What is too much for one call is left out, and the reason says so."""
+
+    async def post(_: OutsideRequest) -> OutsideReply:
+        return OutsideReply(200, b"x" * (8 << 20))
+
+    with anyio.fail_after(60):
+        async with WorkerPool(workers=1, speech="probe", outside={"speech": post}) as pool:
+            result = await pool.run(probe("sizes", *["/x"] * 10), media)
+    assert sorted(result.lines[0].text.split()) == sorted(["200:8388608"] * 8 + ["0:0"] * 2)
+
+
+async def test_requests_end_with_their_worker(media: Path) -> None:
+    """Nobody waits for an answer that nobody is left to read."""
+    asked, left = anyio.Event(), anyio.Event()
+
+    async def post(_: OutsideRequest) -> OutsideReply:
+        asked.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            left.set()
+
+    async def kill(worker: int) -> None:
+        await asked.wait()
+        os.kill(worker, signal.SIGKILL)
+
+    with anyio.fail_after(60):
+        async with WorkerPool(workers=1, speech="probe", outside={"speech": post}) as pool:
+            worker = int((await pool.run(probe("pid"), media)).lines[0].text)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill, worker)
+                with pytest.raises(EngineError, match="SIGKILL"):
+                    await pool.run(probe("ask", "/x"), media)
+    assert left.is_set()
+
+
+async def test_engine_asks_through_its_server(media: Path) -> None:
+    """Several requests at once from a worker without a network; replies come in the order of the requests."""
+    task = probe("ask", *(f"/{n}" for n in range(20)))
 
     def echo(request: web.Request) -> web.Response:
         return web.Response(text=request.path)

@@ -272,6 +272,7 @@ async def test_job_that_takes_too_long_is_killed(media: Path, packages: Path) ->
         with pytest.raises(EngineError, match="longer than 5 s"):
             await pool.run(probe("loop"), media)
         assert not is_alive(pid)
+        assert pool.restarts == {"timeout": 1}
 
 
 async def test_cancelled_job_leaves_no_process(media: Path, packages: Path) -> None:
@@ -282,6 +283,68 @@ async def test_cancelled_job_leaves_no_process(media: Path, packages: Path) -> N
             await pool.run(probe("loop"), media)
         assert not is_alive(pid)
         assert int(said(await pool.run(probe("pid"), media))) != pid
+
+
+async def test_time_of_a_job_goes_by_what_its_file_can_hold(media: Path) -> None:
+    """A decoder that hangs over a few kilobytes is not waited for as long as one with four hours to decode."""
+    pool = WorkerPool(workers=1, speech="probe")
+    with media.open("rb") as file:
+        assert 300 < pool._limit(probe("pid"), file.fileno()) < 500
+        os.truncate(media, 1 << 30)
+        assert pool._limit(probe("pid"), file.fileno()) == 300 + 2 * 4 * 3600
+    assert pool._limit(text("Hello."), None) == 60
+
+
+async def test_pool_is_warmed(media: Path, packages: Path) -> None:
+    """All workers are there before the first job, which finds its engine loaded, and no more are started for it."""
+    async with workers(2) as pool:
+        await pool.warm()
+        assert len(pool) == 2
+        pids = running(pool)
+        result = json.loads(said(await pool.run(probe("surroundings"), media)))
+        assert {"probe_engine", "symbl_async.server.engines.recording"} <= set(result["modules"])
+        await pool.warm()
+        assert sorted(running(pool)) == sorted(pids)
+        assert pool.restarts == {}
+
+
+async def test_engine_that_cannot_be_loaded_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Warming fails nobody: the jobs that need the engine say so themselves."""
+    async with workers(speech="nonesuch") as pool:
+        await pool.warm()
+        assert "no speech engine 'nonesuch'" in caplog.text
+        assert said(await pool.run(text("It works."), None)) == "It works."
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a process is read from /proc")
+async def test_worker_that_grew_is_replaced(media: Path, packages: Path) -> None:
+    """What its first job took is its due; what it keeps from then on is a leak, and ends it between two jobs."""
+    async with workers() as pool:
+        pool._growth = 64 << 20
+        first = said(await pool.run(probe("grow", str(100 << 20)), media))
+        assert said(await pool.run(probe("grow", str(20 << 20)), media)) == first
+        assert said(await pool.run(probe("grow", str(80 << 20)), media)) == first
+        assert said(await pool.run(probe("pid"), media)) != first
+        assert pool.restarts == {"growth": 1}
+
+
+async def test_reasons_name_the_memory_of_a_worker(media: Path, packages: Path, can_confine: None) -> None:
+    """A job that needs more than its share fails for that, and its worker goes on."""
+    async with WorkerPool(workers=1, speech="probe", job_timeout=60, worker_memory=1 << 30) as pool:
+        pid = said(await pool.run(probe("pid"), media))
+        with pytest.raises(EngineError, match="more than the 1 GiB of memory"):
+            await pool.run(probe("grow", str(1 << 30)), media)
+        assert said(await pool.run(probe("pid"), media)) == pid
+
+
+async def test_replaced_workers_are_counted(media: Path, packages: Path) -> None:
+    """By the reason, for whoever watches the server."""
+    async with workers() as pool:
+        with pytest.raises(EngineError):
+            await pool.run(probe("abort"), media)
+        with anyio.move_on_after(0.2):
+            await pool.run(probe("loop"), media)
+        assert pool.restarts == {"died": 1, "cancelled": 1}
 
 
 async def test_missing_recording_harms_no_worker(tmp_path: Path, media: Path, packages: Path) -> None:

@@ -8,13 +8,14 @@ import logging
 import subprocess
 import sys
 
+import aiohttp
 import anyio
 import pytest
 from raw import connected, head, read_answer
 from server_support import TEXT, WAV, ScriptedExecutor, credentials, running
 
 from symbl_async.errors import ConfigurationError
-from symbl_async.server import logs
+from symbl_async.server import Server, ServerSettings, logs
 from symbl_async.server.executor import WorkerPool
 from symbl_async.server.logs import PlainFormatter, RateLimit, log_handler
 from symbl_async.server.metrics import Gauges, Metrics
@@ -135,9 +136,25 @@ async def test_metrics_count_what_happens() -> None:
         'symbl_request_seconds_count{operation="submit_text"} 3.0',
         'symbl_request_seconds_bucket{le="+Inf",operation="submit_text"} 3.0',
         "symbl_uploads 0.0",
+        "symbl_workers 0.0",
+        'symbl_worker_restarts_total{reason="died"} 0.0',
     ):
         assert line in lines, line
     assert not any(api.token in line or api.server.app_id in line for line in lines)
+
+
+async def test_workers_of_a_warm_server_are_there_without_a_job() -> None:
+    """The server answers at once, and its workers are counted when they have come."""
+    async with (
+        Server(ServerSettings(workers=1, warm=True, metrics_token="watch")) as server,
+        aiohttp.ClientSession(headers={"Authorization": "Bearer watch"}) as session,
+    ):
+        with anyio.fail_after(20):
+            while True:
+                async with session.get(f"{server.url}/metrics") as response:
+                    if "symbl_workers 1.0" in await response.text():
+                        break
+                await anyio.sleep(0.05)
 
 
 def test_metrics_without_their_library_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

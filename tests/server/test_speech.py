@@ -198,6 +198,20 @@ def test_expected_phrases_are_written_as_the_caller_does(
     ]
 
 
+def test_what_the_detector_heard_before_is_forgotten(engine: MoonshineEngine) -> None:
+    """Speech is found at the same places, to the sample, in whatever order recordings come."""
+    sounds = {}
+    for name in ("librivox_sense_0880.wav", "jfk.flac"):
+        with (EXAMPLES / name).open("rb") as file:
+            sounds[name] = np.concatenate(list(Recording(file, SpeechOptions()).blocks()))
+    sounds["hiss"] = np.random.default_rng(1).normal(0, 0.01, 5 * SAMPLE_RATE).astype(np.float32)
+    found = {name: {tuple(engine._detect(sounds[name])) for _ in range(2)} for name in sounds}
+    for name in reversed(sounds):
+        found[name].add(tuple(engine._detect(sounds[name])))
+    assert {name: len(each) for name, each in found.items()} == dict.fromkeys(sounds, 1)
+    assert found["hiss"] == {()}
+
+
 def test_unknown_engine_is_named() -> None:
     """A name that no package offers is a matter of configuration."""
     with pytest.raises(ConfigurationError, match="no speech engine 'parrot'"):

@@ -19,7 +19,9 @@ from .plugins import Kind, OutsideReply, OutsideRequest
 T = TypeVar("T")
 
 REQUEST = struct.Struct(">IB")
-"""Length of the task that follows, and whether a descriptor of a recording came with this header."""
+"""Length of the task that follows, and whether a descriptor of a recording came with this header.
+
+A length of 0 is no task: the engines are to be loaded, and the answer says no more than that they are."""
 
 FRAME = struct.Struct(">BI")
 """What a worker sends, one of the two below, and its length; the same comes before a reply, with 0."""

@@ -54,6 +54,7 @@ class Segment:
 
     Attributes:
         channel: 0-based channel of the recording when channels are recognised separately, else ``None``.
+        speaker: 0-based number of the speaker when voices were told apart, in the order of first speech, else ``None``.
     """
 
     text: str
@@ -61,17 +62,23 @@ class Segment:
     end: float
     channel: int | None = None
     words: tuple[Word, ...] = ()
+    speaker: int | None = None
 
 
 @frozen
 class Line:
-    """One sentence of one speaker: what the language analyses read."""
+    """One sentence of one speaker: what the language analyses read.
+
+    Attributes:
+        voice: Number of the voice, where voices were told apart.
+    """
 
     text: str
     start: float
     end: float
     speaker: Speaker | None = None
     words: tuple[Word, ...] = ()
+    voice: int | None = None
 
 
 @frozen
@@ -202,8 +209,13 @@ class SpeechOptions:
 
     Attributes:
         kind: ``video`` accepts MP4 only.
+        separate_channels: Recognise two channels one by one, each a speaker; *diarize* wins over it.
         channel_speakers: Names for 0-based channels.
+        diarize: Tell the speakers of all channels mixed apart by their voices.
+        speakers: With *diarize*: how many there are; ``None`` has the number estimated.
+        first_speaker: With *diarize*: number of the first of them; "Speaker 1" and so on are named by it.
         max_duration: Longest recording accepted, in seconds.
+        excerpt: Seconds from the beginning to process, instead of all; with 0 nothing but the length is told.
     """
 
     kind: MediaKind = "audio"
@@ -211,8 +223,12 @@ class SpeechOptions:
     mode: Literal["default", "phone"] = "default"
     separate_channels: bool = False
     channel_speakers: dict[int, Speaker] = field(factory=dict)
+    diarize: bool = False
+    speakers: int | None = None
+    first_speaker: int = 1
     custom_vocabulary: tuple[str, ...] = ()
     max_duration: float = 4 * 3600.0
+    excerpt: float | None = None
 
 
 @frozen
@@ -326,6 +342,27 @@ class SpeechEngine(Protocol):
 
         Raises:
             EngineError: The audio cannot be recognised.
+        """
+        ...
+
+
+class Diarizer(Protocol):
+    """Tells the speakers of one channel apart. One instance per worker process, used by one job at a time."""
+
+    def attribute(self, blocks: Iterable[PCM], segments: Sequence[Segment], count: int | None) -> Sequence[Segment]:
+        """Return *segments* cut between words where the speaker changes, each with its ``speaker``.
+
+        Args:
+            blocks: The samples of the whole recording, in order; consumed as they come, not kept.
+            segments: What was recognised in it. A segment without words is not cut.
+            count: Number of speakers, at least 1; ``None`` has it estimated.
+
+        Returns:
+            All the words that were given, in time order, with speakers numbered from 0 in the order of first speech.
+            With a *count* there are that many speakers, unless there is too little speech for them.
+
+        Raises:
+            EngineError: The audio cannot be processed.
         """
         ...
 

@@ -76,8 +76,20 @@ class Recording:
                 raise EngineError(msg)
             if _claimed_duration(container, stream) > options.max_duration:
                 self._confirm_length(container, stream)
-        if options.separate_channels and count == 2 and not self._same_signal():
+        if options.separate_channels and not options.diarize and count == 2 and not self._same_signal():
             self.channels = (0, 1)
+
+    def length(self) -> float:
+        """Seconds as the header says, or by the packets where it says none.
+
+        Raises:
+            EngineError: It is longer than the options allow.
+        """
+        with self._opened() as (container, stream):
+            claimed = _claimed_duration(container, stream)
+            if 0 < claimed <= self._options.max_duration:
+                return claimed
+            return self._confirm_length(container, stream)
 
     def blocks(self, channel: int | None = None) -> Iterator[PCM]:
         """Yield the samples of one channel, or of all channels mixed, in blocks of about a second.
@@ -98,6 +110,8 @@ class Recording:
                 self._too_long()
             # Floating-point files may hold anything at all; an engine may not get it.
             yield np.clip(np.nan_to_num(block, copy=False, nan=0.0), -1.0, 1.0, dtype=np.float32)
+            if self._options.excerpt is not None and decoded >= self._options.excerpt * SAMPLE_RATE:
+                break
         self.duration = max(self.duration, decoded / SAMPLE_RATE)
         if not decoded:
             self._undecodable()
@@ -164,8 +178,8 @@ class Recording:
                     other.discard = Discard.all
             yield container, stream
 
-    def _confirm_length(self, container: InputContainer, stream: AudioStream) -> None:
-        """Refuse a recording that is too long by its packets.
+    def _confirm_length(self, container: InputContainer, stream: AudioStream) -> float:
+        """Refuse a recording that is too long by its packets, and give the seconds of one that is not.
 
         A header alone does not count: programs that write to a pipe leave sizes of many hours in it.
         """
@@ -174,6 +188,7 @@ class Recording:
             seconds += float((packet.duration or 0) * (packet.time_base or 0))
             if seconds > self._options.max_duration:
                 self._too_long()
+        return seconds
 
     def _too_long(self) -> NoReturn:
         hours = self._options.max_duration / 3600

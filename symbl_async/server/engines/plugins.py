@@ -61,6 +61,11 @@ class EngineSetting:
         """The address of a remote engine, without the options."""
         return f"{self.name}:{self.argument}"
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether one process holds the engine's model for all workers: because it is not on the CPU, or on demand."""
+        return self.options.get("shared") == "true" or self.options.get("device", "cpu") != "cpu"
+
     def only(self, *known: str) -> EngineSetting:
         """Return this setting, if it has no other options than those *known*.
 
@@ -142,8 +147,15 @@ def load_engine(kind: Kind, setting: str, outside: Outside | None = None) -> Any
     try:
         load = cast("Callable[[EngineSetting, Outside], Any]", points[parsed.name].load())
     except ImportError as error:
-        msg = f"The {kind} engine {parsed.name!r} needs the module {error.name!r}: {install_command(parsed.name)}."
-        raise ConfigurationError(msg + fallback(parsed.name)) from error
+        package = getattr(points[parsed.name].dist, "name", "symbl_async")
+        ours = package == "symbl_async"
+        advice = (
+            f"{install_command(parsed.name)}.{fallback(parsed.name)}"
+            if ours
+            else f"the package {package!r} should say how to install it."
+        )
+        msg = f"The {kind} engine {parsed.name!r} needs the module {error.name or error}: {advice}"
+        raise ConfigurationError(msg) from error
     return load(parsed, outside or Nowhere())
 
 

@@ -6,7 +6,9 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from .base import EngineError, Line, Segment, Speaker, SpeechEngine, SpeechOptions, Word
+from attrs import evolve
+
+from .base import Diarizer, EngineError, Line, Segment, Speaker, SpeechEngine, SpeechOptions, Word
 from .punctuation import mark_questions
 
 Split = Callable[[str], Sequence[str]]
@@ -16,11 +18,12 @@ _SAME_SENTENCE_GAP = 1.5
 
 
 def transcribe_recording(
-    file: BinaryIO, options: SpeechOptions, engine: SpeechEngine, split: Split
+    file: BinaryIO, options: SpeechOptions, engine: SpeechEngine, split: Split, diarizer: Diarizer | None = None
 ) -> tuple[tuple[Line, ...], float]:
     """Return what is said in *file*, sentence by sentence in time order, and its length in seconds.
 
-    Speakers are the channels where those are recognised separately, and nobody otherwise.
+    Speakers are the voices that *diarizer* tells apart where that is asked for, else the channels where those are
+    recognised separately, and nobody otherwise.
 
     Raises:
         EngineError: The file cannot be decoded or recognised.
@@ -33,6 +36,12 @@ def transcribe_recording(
             "languageCode, or choose an engine that knows the language."
         )
     recording = Recording(file, options)
+    if options.diarize and diarizer is not None:
+        heard = engine.transcribe(recording.blocks(), options)
+        timed = [evolve(segment, words=tuple(_words(segment))) for segment in heard]
+        segments = diarizer.attribute(recording.blocks(), timed, options.speakers)
+        voices = _lines(segments, None, split, options.first_speaker)
+        return tuple(mark_questions(voices, options.language)), recording.duration
     channels = [
         list(_lines(engine.transcribe(recording.blocks(channel), options), _speaker(channel, options), split))
         for channel in recording.channels
@@ -47,30 +56,37 @@ def _speaker(channel: int | None, options: SpeechOptions) -> Speaker | None:
     return options.channel_speakers.get(channel) or Speaker(f"Speaker {channel + 1}")
 
 
-def _lines(segments: Iterable[Segment], speaker: Speaker | None, split: Split) -> Iterator[Line]:
-    for words in _runs(segments):
+def _lines(
+    segments: Iterable[Segment], speaker: Speaker | None, split: Split, first_speaker: int = 1
+) -> Iterator[Line]:
+    for number, words in _runs(segments):
+        voice = None if number is None else first_speaker + number
+        who = speaker if voice is None else Speaker(f"Speaker {voice}")
         text = " ".join(word.text for word in words)
         rest = list(words)
         for sentence in split(text):
             count = len(sentence.split())
             own, rest = rest[:count], rest[count:]
             if own:
-                yield Line(sentence, own[0].start, own[-1].end, speaker, tuple(own))
+                yield Line(sentence, own[0].start, own[-1].end, who, tuple(own), voice)
 
 
-def _runs(segments: Iterable[Segment]) -> Iterator[list[Word]]:
-    """Join segments that a sentence goes across."""
+def _runs(segments: Iterable[Segment]) -> Iterator[tuple[int | None, list[Word]]]:
+    """Join segments that a sentence of one speaker goes across."""
     run: list[Word] = []
+    speaker: int | None = None
     for segment in segments:
         words = _words(segment)
         if not words:
             continue
-        if run and (run[-1].text.endswith((".", "?", "!")) or words[0].start - run[-1].end > _SAME_SENTENCE_GAP):
-            yield run
+        done = run and (run[-1].text.endswith((".", "?", "!")) or words[0].start - run[-1].end > _SAME_SENTENCE_GAP)
+        if done or (run and segment.speaker != speaker):
+            yield speaker, run
             run = []
+        speaker = segment.speaker
         run += words
     if run:
-        yield run
+        yield speaker, run
 
 
 def _words(segment: Segment) -> list[Word]:

@@ -79,11 +79,14 @@ async def metrics(request: web.Request) -> web.Response:
     # By their hashes, which are of one length and of bytes.
     if scheme.lower() != "bearer" or not hmac.compare_digest(_digest(given.strip()), _digest(wanted)):
         raise Problem(401, "Send the token for metrics.", headers={"WWW-Authenticate": "Bearer"})
+    workers, restarts = services.workers()
     gauges = Gauges(
         jobs=await services.store.count_jobs(),
         connections=services.connections(),
         uploads=services.uploading.total(),
         waiting=services.changes.waiting,
+        workers=workers,
+        worker_restarts=dict(restarts),
         free_bytes=await services.spool.free_bytes(),
     )
     try:

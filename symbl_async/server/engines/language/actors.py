@@ -74,7 +74,7 @@ def read_actor(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ac
     if word in _ANYBODY:
         return Actor("someone", end)
     if follows(tokens, index, "one of"):
-        return Actor("someone", end) if inner[2] in ("you", "us", "them") or _acts(inner) else None
+        return Actor("someone", end) if inner[2] in ("you", "us", "them") or _acts(inner[3:]) else None
     if follows(tokens, index + 1, "of us") or follows(tokens, index + 1, "of you"):
         return Actor("someone", end)
     if word in _DETERMINED:
@@ -202,10 +202,10 @@ def read_force(tokens: Sequence[Token], actor: Actor) -> Force | None:
         if follows(tokens, index, "going to"):
             return Force("will", index + 2)
         return _after_be(tokens, index, actor)
-    if actor.role == "group" and word in ("speak", "talk", "meet") and norm_at(tokens, index + 1) == "again":
-        return Force("will", index)
     if word == "to" and actor.role == "named" and actor.sure:
         return Force("minutes", index + 1)
+    if word and actor.role in ("speaker", "group") and word not in _MODAL_STARTS:
+        return Force("present", index)
     return None
 
 
@@ -257,6 +257,8 @@ _FORCES: Final = (
     ("plans to", "plan", False),
     ("intend to", "plan", False),
     ("intends to", "plan", False),
+    ("would rather", "nothing", False),
+    ("would", "would", False),
     ("promise to", "vow", False),
     ("promised to", "vow", False),
     ("agree to", "vow", False),
@@ -264,6 +266,7 @@ _FORCES: Final = (
     ("offered to", "vow", False),
     ("volunteered to", "vow", False),
     ("commit to", "vow", False),
+    ("volunteer to", "vow", False),
     ("undertake to", "vow", False),
 )
 _AFTER_BE: Final = (

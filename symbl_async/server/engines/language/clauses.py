@@ -2,93 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
 
 from .lexicon import ACTION_VERBS, AUXILIARIES, CROWD, FILLERS, PERSONAL, SUBJECT_STARTERS, WEEKDAYS, WH, words
-from .tokens import Token, follows, is_name, keeps_capitals, norm_at
+from .tokens import Token, by_first, follows, is_name, keeps_capitals, norm_at
 
-_LEADS: Final = (
-    "by the way",
-    "in that case",
-    "of course",
-    "for sure",
-    "for now",
-    "all right",
-    "to be honest",
-    "you know",
-    "i mean",
-    "sounds good",
-    "sounds great",
-    "got it",
-    "no problem",
-    "no worries",
-    "makes sense",
-    "fair enough",
-    "good point",
-    "good idea",
-    "thank you so much",
-    "thank you very much",
-    "thank you",
-    "you are welcome",
-    "i understand",
-    "i see",
-    "that is fine",
-    "that would be great",
-    "that sounds good",
-    "that works",
-    "no need to worry",
-    "as a next step",
-    "as discussed",
-    "on my side",
-    "on our side",
-    "on our end",
-    "on my end",
-    "from our side",
-    "from my side",
-    "in the meantime",
-    "in any case",
-    "at this point",
-    "hang on",
-    "hold on",
-    "one second",
-    "wait",
-    "that is a fair point",
+_LEADS: Final = by_first(
+    (
+        "by the way",
+        "in that case",
+        "of course",
+        "for sure",
+        "for now",
+        "all right",
+        "to be honest",
+        "you know",
+        "i mean",
+        "sounds good",
+        "sounds great",
+        "got it",
+        "no problem",
+        "no worries",
+        "makes sense",
+        "fair enough",
+        "good point",
+        "good idea",
+        "thank you so much",
+        "thank you very much",
+        "thank you",
+        "you are welcome",
+        "i understand",
+        "i see",
+        "that is fine",
+        "that would be great",
+        "that sounds good",
+        "that works",
+        "no need to worry",
+        "as a next step",
+        "as discussed",
+        "on my side",
+        "on our side",
+        "on our end",
+        "on my end",
+        "from our side",
+        "from my side",
+        "in the meantime",
+        "in any case",
+        "at this point",
+        "hang on",
+        "hold on",
+        "one second",
+        "wait",
+        "that is a fair point",
+    )
 )
-_AGREED: Final = (
-    "we agreed that",
-    "we decided that",
-    "we agreed",
-    "we decided",
-    "we have agreed that",
-    "it was agreed that",
+_AGREED: Final = by_first(
+    (
+        "we agreed that",
+        "we decided that",
+        "we agreed",
+        "we decided",
+        "we have agreed that",
+        "it was agreed that",
+    )
 )
-_HEDGES: Final = (
-    "i think that",
-    "i think",
-    "i guess",
-    "i believe that",
-    "i believe",
-    "i suppose",
-    "i feel like",
-    "i feel that",
-    "i feel",
-    "i reckon",
-    "i would say that",
-    "i would say",
-    "it looks like",
-    "looks like",
-    "it seems that",
-    "it seems like",
-    "it seems",
-    "maybe",
-    "perhaps",
-    "possibly",
-    "probably",
-    "hopefully",
-    "ideally",
+_HEDGES: Final = by_first(
+    (
+        "i think that",
+        "i think",
+        "i guess",
+        "i believe that",
+        "i believe",
+        "i suppose",
+        "i feel like",
+        "i feel that",
+        "i feel",
+        "i reckon",
+        "i would say that",
+        "i would say",
+        "it looks like",
+        "looks like",
+        "it seems that",
+        "it seems like",
+        "it seems",
+        "maybe",
+        "perhaps",
+        "possibly",
+        "probably",
+        "hopefully",
+        "ideally",
+    )
 )
 _TIME_LEADS: Final = frozenset(WEEKDAYS) | words("tomorrow today tonight later afterwards")
 _SUBORDINATORS: Final = words(
@@ -113,8 +119,12 @@ _REPORTING: Final = words(
     "said says told asked thinks thought wants wanted mentioned heard wrote explained announced claims claimed"
     " reported believes knows knew insisted suggested"
 )
-_MAIN_OPENERS: Final = words("i we please let you they he she make remind could can")
-POLITE: Final = words("please great helpful appreciated nice perfect lovely kind grateful awesome fantastic")
+_MAIN_OPENERS: Final = words("i we please let you they he she make have remind could can")
+_MINDING: Final = ("would not mind", "would mind", "do not mind", "does not mind")
+POLITE: Final = words(
+    "please great helpful appreciated appreciate nice perfect lovely kind grateful awesome fantastic wonderful"
+    " brilliant amazing useful handy ideal debt thanks thank"
+)
 """Words that turn "if you could ..." into a request."""
 _PREDICATE_ENDS: Final = words("done ready finished there home again happens works possible okay fails")
 """Words that close a leading clause even where no comma is written: "when you are done send it"."""
@@ -166,7 +176,9 @@ def read_clauses(tokens: Sequence[Token], known: frozenset[str]) -> Iterator[Cla
         ):
             continue
         seen = clause.start
-        yield evolve(clause, joined=not (tokens[index].punctuation or tokens[index - 1].punctuation))
+        apart = tokens[index].punctuation or tokens[index - 1].punctuation or tokens[index].norm == "so"
+        joint = bool({tokens[index].norm, tokens[index + 1].norm} & {"and", "or"}) or not apart
+        yield evolve(clause, joined=joint)
     if not reported:
         yield from _run_ons(tokens, known)
 
@@ -215,9 +227,9 @@ def skip_leads(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Cl
     return Clause(index, address, crowd, hedged, conditional, led)
 
 
-def _phrase_at(tokens: Sequence[Token], index: int, phrases: Sequence[str]) -> int:
-    """Length in tokens of the first of *phrases* that stands at *index*, else 0."""
-    for phrase in phrases:
+def _phrase_at(tokens: Sequence[Token], index: int, phrases: Mapping[str, Sequence[str]]) -> int:
+    """Length in tokens of the first of *phrases* (by first word) that stands at *index*, else 0."""
+    for phrase in phrases.get(tokens[index].norm, ()):
         if follows(tokens, index, phrase):
             return len(phrase.split())
     return 0
@@ -273,6 +285,11 @@ def _read_address(tokens: Sequence[Token], index: int, known: frozenset[str]) ->
         "must",
     ):
         return token.norm.capitalize(), False, index + 1
+    if after == "you" and (
+        norm_at(tokens, index + 2) in ACTION_VERBS | words("take do get make keep go")
+        or follows(tokens, index + 2, "and your")
+    ):
+        return token.norm.capitalize(), False, index + 1
     return None
 
 
@@ -285,6 +302,8 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
     """Index after a leading time or subordinate clause, or *index* itself when there is none."""
     word = tokens[index].norm
     subordinate = word in _SUBORDINATORS and not (word == "as" and norm_at(tokens, index + 1) == "you")
+    if follows(tokens, index, "first thing") and norm_at(tokens, index + 2) in _TIME_LEADS:
+        return _after_lead(tokens, index + 2, known)
     if word in _TIME_LEADS or (
         word in ("next", "this")
         and norm_at(tokens, index + 1) in words("week month morning afternoon evening") | _TIME_LEADS
@@ -296,16 +315,15 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
     if not subordinate and word not in _LEADING_PREPOSITIONS:
         return index
     last = min(index + _LONGEST_LEAD, len(tokens) - 1)
-    if (
-        follows(tokens, index, "if you")
-        and norm_at(tokens, index + 2) in ("could", "can", "would")
-        and _pleads(tokens, index)
-    ):
+    condition = read_condition(tokens, index, known) if word == "if" else None
+    if condition is not None and pleads(tokens, condition.verb):
         return index
     for position in range(index + 2, last):
         if tokens[position].norm == ",":
             return position + 1
     for position in range(index + (3 if subordinate and word != "after" else 2), last):
+        if word in ("if", "when") and _asks_at(tokens, position):
+            return position
         if tokens[position].norm in _MAIN_OPENERS and _opens_main(tokens, position):
             return position
         if subordinate and tokens[position].norm in _PREDICATE_ENDS and norm_at(tokens, position + 1) in ACTION_VERBS:
@@ -313,9 +331,57 @@ def _after_lead(tokens: Sequence[Token], index: int, known: frozenset[str]) -> i
     return index
 
 
-def _pleads(tokens: Sequence[Token], index: int) -> bool:
-    """Tell whether "if you could ..., that would be great" asks, rather than sets a condition."""
-    return any(token.norm in POLITE for token in tokens[index:])
+@frozen
+class Condition:
+    """A condition that may be a request: "if you could ...", "if Sam wouldn't mind ...".
+
+    Attributes:
+        verb: Index where the verb phrase starts.
+        name: Whom it names.
+        gerund: True when the verb has its -ing form.
+    """
+
+    verb: int
+    name: str | None = None
+    gerund: bool = False
+
+
+def read_condition(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Condition | None:
+    """Read "if" at *index* with somebody who might do something."""
+    who = norm_at(tokens, index + 1)
+    name: str | None = None
+    if who not in ("you", "someone", "somebody"):
+        named = index + 1 < len(tokens) and (is_name(tokens, index + 1, known) or tokens[index + 1].capital)
+        if not named or who in PERSONAL:
+            return None
+        name = who.capitalize()
+    for phrase in _MINDING:
+        if follows(tokens, index + 2, phrase):
+            return Condition(index + 2 + len(phrase.split()), name, gerund=True)
+    modal = norm_at(tokens, index + 2)
+    return Condition(index + 3, name) if modal in (("could", "can", "would") if name is None else ("could",)) else None
+
+
+def pleads(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether what stands from *index* on asks ("..., that would be great") or is all there is."""
+    rest = [token.norm for token in tokens[index:]]
+    helps = any(rest[i : i + 2] == ["would", "help"] for i in range(len(rest)))
+    alone = "," not in rest and not AUXILIARIES & set(rest) and "if" not in rest and "'s" not in rest and len(rest) > 3
+    enables = {"me", "us"} & set(rest[1:2]) and any(
+        rest[i : i + 2] in (["i", "can"], ["we", "can"]) for i in range(len(rest))
+    )
+    quiets = "that" in rest and "would" in rest[rest.index("that") : rest.index("that") + 2]
+    return helps or alone or bool(enables) or quiets or bool(POLITE & set(rest))
+
+
+def _asks_at(tokens: Sequence[Token], index: int) -> bool:
+    """Find where "so if it fails again what do we do" begins to ask."""
+    return (
+        tokens[index].norm in ("what", "who", "where", "how", "which")
+        and tokens[index - 1].norm not in _GOVERNING - PERSONAL - words("me us")
+        and norm_at(tokens, index + 1) in AUXILIARIES | {"happens"}
+        and (norm_at(tokens, index + 2) in PERSONAL | words("the your then") or norm_at(tokens, index + 1) == "happens")
+    )
 
 
 def _opens_main(tokens: Sequence[Token], index: int) -> bool:
@@ -327,9 +393,16 @@ def _opens_main(tokens: Sequence[Token], index: int) -> bool:
         return after in ("me", "us")
     if word == "make":
         return after == "sure"
+    if word == "have":
+        return after in ("him", "her", "them", "someone")
     if word in ("can", "could"):
         return after == "you"
-    return word in PERSONAL and (after in words("will need should must") or follows(tokens, index + 1, "am going to"))
+    return word in PERSONAL and (
+        after in words("will need should must")
+        or follows(tokens, index + 1, "am going to")
+        or follows(tokens, index + 1, "have to")
+        or (after == "am" and norm_at(tokens, index + 2).endswith("ing"))
+    )
 
 
 def _reports(tokens: Sequence[Token], index: int) -> bool:

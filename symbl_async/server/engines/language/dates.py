@@ -57,6 +57,16 @@ _NUMBER_WORDS: Final = {
         ]
     )
 } | {"a": 1, "an": 1, "thirty": 30, "forty-five": 45, "sixty": 60, "a couple of": 2, "couple of": 2, "a few": 3}
+_MINUTE_WORDS: Final = {
+    "oh": 0,
+    "five": 5,
+    "ten": 10,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+}
 _ORDINAL_WORDS: Final = {
     word: value + 1
     for value, word in enumerate(
@@ -99,10 +109,15 @@ _DAY_END: Final = time(17)
 
 _WEEKDAY: Final = "|".join(WEEKDAYS)
 _MONTH: Final = "|".join([*MONTHS, "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept?", "oct", "nov", "dec"])
-_ORDINAL: Final = r"\d{1,2}(?:st|nd|rd|th)|" + "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True))
+_ORDINAL: Final = r"\d{1,2}(?:st|nd|rd|th)|" + "|".join(sorted(_ORDINAL_WORDS, key=len, reverse=True)).replace(
+    "-", r"[\ -]"
+)
 _COUNT: Final = r"\d{1,3}|" + "|".join(sorted(_NUMBER_WORDS, key=len, reverse=True)).replace(" ", r"\ ")
 _UNIT: Final = r"(?:business\ |working\ )?(?:minute|hour|day|week|month|year|quarter)s?|fortnight"
-_HOUR: Final = r"\d{1,2}(?:[:.]\d{2})?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_MINUTES: Final = r"(?:oh\ five|five|ten|fifteen|twenty|thirty|forty|fifty)(?:[ -]five)?"
+_HOUR: Final = (
+    rf"\d{{1,2}}(?:[:.]\d{{2}})?|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?:\ {_MINUTES}\b)?"
+)
 
 _COUNTED: Final = "floor|time|version|item|point|one|draft|quarter|page|part|phase|team|party|slide|step"
 
@@ -115,6 +130,7 @@ _DAY: Final = re.compile(
         (?P<end_unit>day|business|play|week|month|quarter|year|{_MONTH}))
     | (?P<short_end>eod|cob|eob|eow|eom|eoy)
     | (?:(?P<which>this|next|coming|the\ coming|the\ following)\ )?(?P<weekday>{_WEEKDAY})
+        (?:\ (?:of\ )?(?P<week_which>this|next|the\ following|the\ coming)\ week)?
     | (?P<period_which>later\ this|this|next|the\ coming|the\ following)\ (?P<period>week|month|quarter|year)
     | (?P<weekend>(?:the|this|next)\ weekend)
     | (?:in|within)\ (?:the\ next\ )?(?:(?P<half>half\ an\ hour)|(?P<count>{_COUNT})\ (?P<unit>{_UNIT}))
@@ -134,8 +150,9 @@ _TIME: Final = re.compile(
     | (?:a\ )?quarter\ to\ (?P<quarter_to>{_HOUR})
     | (?P<clock>{_HOUR})\ ?(?:(?P<clock_half>[ap]\.?m)\b|o['\u2019]clock)
     | (?P<colon>\d{{1,2}}:\d{{2}})(?!\d)
-    | (?:at|by|before|until|till)\ (?P<bare>{_HOUR})
-        (?=\s*(?:$|[.,;!?]|(?:on|in\ the|tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
+    | (?:at|by|before|until|till|around|after|as\ of)\ (?P<bare>{_HOUR})
+        (?=\s*(?:$|[.,;!?]|(?:each|every|my|your|our|but|because|if|when|then|we|i|you|as|that|instead|on|in\ the
+        |tomorrow|today|tonight|sharp|and|to|for|next|this|or|at\ the\ latest|so
         |{_WEEKDAY})\b))
     | (?P<lunch>lunch(?:time)?) | (?P<part>morning|afternoon|evening|tonight)
     )""",
@@ -147,14 +164,22 @@ _DEADLINE: Final = re.compile(
 _BEFORE: Final = re.compile(r"\b(?:before|ahead of|prior to)(?: the)?\s*$")
 _ON: Final = re.compile(r"\b(?:on|by|before|until|till|due|for)\s*$")
 _EXCLUDED: Final = re.compile(
-    r"\b(?:last|every|each|from|since|after|past|previous|about|of|ago|than|yesterday|was|were|starting|a|an|may|march)"
+    r"\b(?:last|every|each|from|since|after|past|previous|about|of|ago|than|yesterday|was|were|a|an|may|march)"
     r"\s*$"
+    # "From Monday to Wednesday" is a stretch of days.
+    r"|\bfrom [\w ]{3,30} (?:to|till|until|through)\s*$"
 )
+_NEW_CLAUSE: Final = re.compile(r"[,;]\s*(?:but|so|and|or|then)\b|\bbut\b")
 _POSSESSIVE: Final = re.compile(r"['\u2019]s\b")
 _POSSESSIVE_OK: Final = re.compile(r"\b(?:for|before|ahead of|by|on|until|prior to|in time for)\s*$")
 _MONTH_OK: Final = re.compile(r"\b(?:in|by|before|until|till|during|early|mid|late|of|next|this|for)[ -]$")
 
 
+_IN_PART: Final = re.compile(r" (?:in the (?:morning|afternoon|evening)|at night)\b")
+_BEFORE_DAY: Final = re.compile(r"\b(?:on|by|before|until|till|from|since|after|for|of|still|is)\s*$")
+_GOES_ON: Final = re.compile(
+    r"\s*(?:$|[^\w\s]|(?:and|or|but|so|at|in|of|to|for|if|when|because|that|which|with|then|i|we|you|he|she|they|it|is)\b)"
+)
 _REPEATED: Final = re.compile(r"\b(?:every|each|past|previous|march)\s*$")
 _LAST: Final = re.compile(r"\b(last\s+)$")
 _YESTERDAY: Final = re.compile(r"\byesterday\b")
@@ -183,7 +208,7 @@ class _Day:
     day_end: bool = False
 
 
-def _on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
+def on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
     """Let *read* say ``None`` for what no calendar has: conversations may be at either end of it."""
 
     @wraps(read)
@@ -196,14 +221,15 @@ def _on_calendar(read: Callable[P, T | None]) -> Callable[P, T | None]:
     return tried
 
 
-@_on_calendar
-def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str | None:
+@on_calendar
+def find_due(text: str, reference: datetime, *, day_first: bool = False, verb: int | None = None) -> str | None:
     """Return when the task of a sentence is due, as ISO 8601 local date and time, or ``None``.
 
     Args:
         text: The sentence.
         reference: Start of the conversation; its zone, if any, is not looked at.
         day_first: Read 5/12 as the fifth of December.
+        verb: Where the task itself stands in the sentence; a day of its own clause counts before others.
     """
     lowered = text.lower()
     now = reference.replace(tzinfo=None, microsecond=0)
@@ -214,7 +240,9 @@ def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str 
     ]
     # "By end of day tomorrow": the end of a day only sets the hour of another day that is named.
     days = [found for found in days if not found.day_end] or days
-    day = min(days, key=lambda found: (not found.deadline, found.start), default=None)
+    day = min(
+        days, key=lambda found: (not found.deadline, _apart(lowered, found.start, verb), found.start), default=None
+    )
     hour = _read_hour(lowered)
     if day is None:
         if hour is None:
@@ -227,6 +255,11 @@ def find_due(text: str, reference: datetime, *, day_first: bool = False) -> str 
     else:
         moment = datetime.combine(day.when, hour or day.hour or _DAY_END)
     return moment.isoformat(timespec="seconds")
+
+
+def _apart(text: str, start: int, verb: int | None) -> bool:
+    """Tell whether a new clause begins between a day and the verb behind it."""
+    return verb is not None and start < verb and _NEW_CLAUSE.search(text, start, verb) is not None
 
 
 MomentKind = Literal["date", "time", "datetime", "daterange"]
@@ -258,8 +291,7 @@ def find_moments(text: str, reference: datetime, *, day_first: bool = False) -> 
         reference: Start of the conversation; its zone, if any, is not looked at.
         day_first: Read 5/12 as the fifth of December.
     """
-    # Character by character: a few letters have two in lower case, and offsets have to stay right.
-    lowered = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    lowered = lowercase(text)
     now = reference.replace(tzinfo=None, microsecond=0)
     days = [
         moment
@@ -274,20 +306,34 @@ def find_moments(text: str, reference: datetime, *, day_first: bool = False) -> 
     return _joined(lowered, sorted([*days, *free], key=lambda moment: moment.start))
 
 
-@_on_calendar
+def lowercase(text: str) -> str:
+    """Return *text* in lower case, as long as it was: a few letters have two in lower case, which stay as they are."""
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
+
+
+def add_months(day: date, months: int) -> date:
+    """Return *day* so many months later, at the latest the last day of that month."""
+    months += day.month - 1
+    year, month = day.year + months // 12, months % 12 + 1
+    return date(year, month, min(day.day, _last_day(year, month).day))
+
+
+@on_calendar
 def _named_yesterday(match: re.Match[str], today: date) -> Moment | None:
     return Moment("date", match.start(), match.end(), (today - timedelta(days=1)).isoformat())
 
 
-@_on_calendar
+@on_calendar
 def _named_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> Moment | None:
     before, after = text[: match.start()], text[match.end() :]
     start, today = match.start(), now.date()
     if _REPEATED.search(before) or (match["slashed"] and not _ON.search(before)):
         return None
-    if (match["month_alone"] and not _names_month(match, before, after)) or (
-        match["day_alone"] and not match["day_alone"][0].isdigit()
-    ):
+    if match["month_alone"] and not _names_month(match, before, after):
+        return None
+    # "The first one", "second to none": a spelled ordinal needs its preposition and nothing to count.
+    spelled = match["day_alone"] is not None and not match["day_alone"][0].isdigit()
+    if spelled and not (_BEFORE_DAY.search(before) and _GOES_ON.match(after)):
         return None
     last = _LAST.search(before)
     if last is not None:
@@ -333,6 +379,8 @@ def _named_time(text: str, match: re.Match[str]) -> Moment | None:
     if hour is None:
         return None
     start, end = match.span("bare") if group == "bare" else match.span()
+    part = _IN_PART.match(text, end)
+    end = end if part is None else part.end()
     return Moment("time", start, end, hour.isoformat(timespec="seconds"))
 
 
@@ -362,7 +410,7 @@ def parse_reference(instant: str | None) -> datetime | None:
         return None
 
 
-@_on_calendar
+@on_calendar
 def _read_day(text: str, match: re.Match[str], now: datetime, *, day_first: bool) -> _Day | None:
     before, after = text[: match.start()], text[match.end() :]
     deadline = bool(_DEADLINE.search(before))
@@ -404,7 +452,7 @@ def _resolve(match: re.Match[str], now: datetime, *, day_first: bool) -> _Resolv
     if match["tomorrow"] or match["after_tomorrow"]:
         return today + timedelta(days=2 if match["after_tomorrow"] else 1), None, False
     if match["weekday"]:
-        return _weekday(today, WEEKDAYS.index(match["weekday"]), match["which"] or ""), None, False
+        return _weekday(today, WEEKDAYS.index(match["weekday"]), _which_week(match)), None, False
     if match["end"] or match["short_end"] or match["period"]:
         return _period(match, today)
     if match["weekend"]:
@@ -418,6 +466,12 @@ def _resolve(match: re.Match[str], now: datetime, *, day_first: bool) -> _Resolv
     if match["day_alone"]:
         return _day_of_month(today, _ordinal(match["day_alone"]))
     return _calendar_date(match, now, day_first=day_first)
+
+
+def _which_week(match: re.Match[str]) -> str:
+    """The week of "next Friday" and of "Friday of next week"."""
+    week = match["week_which"]
+    return (match["which"] or "") if week is None else "this" if week == "this" else "next"
 
 
 def _weekday(today: date, weekday: int, which: str) -> date:
@@ -470,9 +524,7 @@ def _later(match: re.Match[str], now: datetime) -> _Resolved:
         moment = now + (timedelta(minutes=count) if unit == "minute" else timedelta(hours=count))
         return moment.date(), moment.time(), True
     if unit in ("month", "quarter", "year"):
-        months = now.month - 1 + count * {"month": 1, "quarter": 3, "year": 12}[unit]
-        year, month = now.year + months // 12, months % 12 + 1
-        return date(year, month, min(now.day, _last_day(year, month).day)), None, False
+        return add_months(now.date(), count * {"month": 1, "quarter": 3, "year": 12}[unit]), None, False
     if unit == "day" and match["unit"] != "days" and match["unit"] != "day":
         return _working_days(now.date(), count), None, False
     return now.date() + timedelta(days=count * {"day": 1, "week": 7, "fortnight": 14}[unit]), None, False
@@ -532,6 +584,8 @@ def _read_hour(text: str) -> time | None:
     morning = "morning" in text
     for match in _TIME.finditer(text):
         before = text[: match.start()]
+        if match.group().startswith(("after", "as of", "around")):
+            continue
         if re.search(r"\b(?:after|since|last|this morning|every|good|from|was|were)\s*$", before) or re.search(
             r"\bgood $", before
         ):
@@ -560,9 +614,13 @@ def _clock(match: re.Match[str], *, morning: bool, evening: bool) -> time | None
 
 
 def _hour(spoken: str, half: str, minutes: int, *, morning: bool, evening: bool) -> time | None:
-    head, _, tail = spoken.replace(".", ":").partition(":")
+    head, _, tail = spoken.replace(".", ":").replace(" ", ":", 1).partition(":")
     hour = _NUMBER_WORDS[head] if head in _NUMBER_WORDS else int(head)
-    minute = int(tail) if tail else 0
+    minute = (
+        sum(_MINUTE_WORDS[word] if word in _MINUTE_WORDS else int(word) for word in re.split(r"[\s-]+", tail) if word)
+        if tail
+        else 0
+    )
     if hour > 23 or minute > 59:
         return None
     if half == "pm" or (
@@ -580,6 +638,7 @@ def _number(spoken: str) -> int:
 
 
 def _ordinal(spoken: str) -> int:
+    spoken = spoken.replace("y ", "y-")
     return _ORDINAL_WORDS[spoken] if spoken in _ORDINAL_WORDS else int(re.sub(r"\D", "", spoken))
 
 

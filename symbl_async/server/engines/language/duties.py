@@ -7,7 +7,7 @@ from typing import Final
 
 from .actors import Actor, read_actor
 from .asked import Asked, ask, group, listener, person_to
-from .clauses import POLITE
+from .followups import has_future
 from .lexicon import words
 from .tokens import Token, follows, is_question, norm_at
 from .verbs import Deed, judge
@@ -27,6 +27,8 @@ _WANTED: Final = (
     "i will need",
     "we will need",
     "i have asked",
+    "i am going to need",
+    "i am going to ask",
 )
 _IF_YOU: Final = words("you someone somebody")
 
@@ -38,8 +40,10 @@ def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
         for phrase in _WANTED:
             if follows(tokens, index, phrase):
                 return person_to(tokens, index + len(phrase.split()), known, 0.85)
-    if word == "if":
-        return _if_you_could(tokens, index)
+    for phrase in ("i would be grateful for", "i would appreciate", "we would appreciate"):
+        thing = index + len(phrase.split())
+        if follows(tokens, index, phrase) and norm_at(tokens, thing) in ("a", "an", "the", "your", "another"):
+            return Asked(Deed(thing - 1, False, True, True, has_future(tokens, thing)), listener(thing), 0.65, False)
     grateful = follows(tokens, index, "i would appreciate it") or follows(tokens, index, "i would be grateful")
     if (
         word == "it"
@@ -59,16 +63,6 @@ def read_wish(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
     if word == "would" and follows(tokens, index, "would it be possible for you to"):
         return ask(tokens, index + 7, "asked", 0.75, definitive=False)
     return None
-
-
-def _if_you_could(tokens: Sequence[Token], index: int) -> Asked | None:
-    """Read "if you could send the list around, please": a condition that is all there is."""
-    if norm_at(tokens, index + 1) not in _IF_YOU or norm_at(tokens, index + 2) not in ("could", "can", "would"):
-        return None
-    rest = [token.norm for token in tokens[index:]]
-    if not POLITE & set(rest):
-        return None
-    return ask(tokens, index + 3, "asked", 0.75, definitive=False)
 
 
 _TASK_NOUNS: Final = words(
@@ -166,22 +160,43 @@ def _cleft(tokens: Sequence[Token], index: int) -> Asked | None:
     whom = norm_at(tokens, index + 1)
     if whom not in ("i", "we", "you"):
         return None
-    if follows(tokens, index + 2, "would suggest is") or follows(tokens, index + 2, "suggest is"):
-        at = next(i for i in range(index, len(tokens)) if tokens[i].norm == "is") + 1
-        at += norm_at(tokens, at) == "that"
-        return (
-            ask(tokens, at + 1, "promise", 0.65, actor=group(at), definitive=False)
-            if norm_at(tokens, at) in ("we", "you")
-            else None
-        )
+    if norm_at(tokens, index + (3 if norm_at(tokens, index + 2) == "would" else 2)) in (
+        "suggest",
+        "propose",
+        "recommend",
+    ):
+        return _suggested(tokens, index)
     for position in range(index + 3, min(index + 9, len(tokens) - 2)):
-        if tokens[position].norm == "do" and tokens[position + 1].norm in ("is", "next"):
-            after = position + 2
+        if tokens[position].punctuation:
+            return None
+        if tokens[position].norm == "do":
+            after = next((i + 1 for i in range(position + 1, position + 6) if norm_at(tokens, i) == "is"), None)
+            if after is None or any(token.punctuation for token in tokens[position:after]):
+                return None
             while norm_at(tokens, after) in ("is", "to", ",", "i", "will", "we"):
                 after += 1
             actor = {"i": Actor("speaker", after), "we": group(after)}.get(whom, listener(after))
             return ask(tokens, after, "promise" if whom != "you" else "told", 0.8, actor=actor)
     return None
+
+
+def _suggested(tokens: Sequence[Token], index: int) -> Asked | None:
+    """Read "what I'd suggest is that we ...", "what I'd recommend, and it is only my view, is to ask them"."""
+    at = next((i for i in range(index + 3, min(index + 14, len(tokens))) if _resumes(tokens, i)), None)
+    if at is None:
+        return None
+    at += 1
+    at += norm_at(tokens, at) == "that"
+    if norm_at(tokens, at) in ("we", "you"):
+        return ask(tokens, at + 1, "promise", 0.65, actor=group(at), definitive=False)
+    return ask(tokens, at + 1, "asked", 0.65, definitive=False) if norm_at(tokens, at) == "to" else None
+
+
+def _resumes(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether the "is" of the sentence stands here: at once or after what is put in between commas."""
+    return tokens[index].norm == "is" and (
+        tokens[index - 1].norm in ("suggest", "propose", "recommend", ",") and norm_at(tokens, index + 1) != "it"
+    )
 
 
 def read_proposal(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:

@@ -17,10 +17,24 @@ from typing import Final
 from attrs import evolve, frozen
 
 from ..base import CustomEntity, Mention
-from .amounts import find_amounts
-from .dates import find_moments
-from .lexicon import FIRST_NAMES, MONTHS, WEEKDAYS, words
+from .amounts import counts, find_amounts
+from .lexicon import (
+    AUXILIARIES,
+    CONJUNCTIONS,
+    DETERMINERS,
+    FILLERS,
+    FIRST_NAMES,
+    MONTHS,
+    OBJECT_PRONOUNS,
+    PERSONAL,
+    PREPOSITIONS,
+    WEEKDAYS,
+    WH,
+    words,
+)
 from .matching import MOST_MATCHES, PATIENCE, PhraseIndex
+from .names import find_names, learn_names
+from .periods import find_times
 from .places import ORGANIZATIONS, PLACES
 
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w+-][\w.+-]{0,63}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
@@ -41,11 +55,44 @@ _TITLES: Final = words("mr mrs ms miss dr prof professor sir madam doctor")
 _COMPANY: Final = words(
     "inc corp corporation ltd limited llc gmbh ag plc company bank university institute group foundation airlines"
     " airways systems technologies technology solutions partners insurance logistics consulting holdings hospital"
-    " college ministry council agency"
+    " college ministry council agency rewards hydro energy electric gas railway railways motors foods media"
+    " studio studios"
+    " labs capital ventures press pharma pharmaceuticals school academy clinic church union club trust society"
+    " association federation supermarket supermarkets bakery brewery hotel hotels resort transport telecom"
 )
 # Names that begin sentences and other things at least as often.
 _AMBIGUOUS: Final = words("mark rose grace frank bill drew art may will hope joy dawn rob sue pat jack") | set(MONTHS)
+# Names that small letters hide among everyday words.
+_WORDS_TOO: Final = _AMBIGUOUS | words(
+    "don ray max robin sandy penny holly ivy violet viola dean guy gene dick eve faith jo ed chase christian"
+    " harry rich"
+    " ruby jay amber angel aurora chen dale olive paris florence lane star august basil lance miles dusty ali"
+    " ada an ana ann"
+    " ava eli kit linden lou perry pierce randy reed rod sage ty crystal carol grant glen heath hazel heather"
+    " iris jasmine"
+    " jade jasper jewel april june melody mercy misty nova opal pearl piper dan al tab ling poppy wolf ting"
+    " sunny summer sky"
+    " val jean wen wade woody jan kai kim lea lee lin mae mina mia tim tina ida ina asia india tess ned gus"
+    " clement solomon"
+)
+_PLACES_TOO: Final = words(
+    "turkey reading nice chile jordan cork bath orlando austin phoenix sofia santiago florence lima mobile"
+    " jersey guinea"
+    " georgia victoria hull split cali valencia oman panama male bern ghent perth victoria sparks buffalo essen march"
+    " bergen salt salem hamilton lincoln jackson houston dallas chad cuba turin malta windsor wells ware tours"
+)
 _NO_NAME: Final = frozenset(WEEKDAYS) | frozenset(MONTHS) | words("i the a an and but so or if yes no please thanks")
+_CLOSED: Final = (
+    AUXILIARIES
+    | CONJUNCTIONS
+    | DETERMINERS
+    | FILLERS
+    | OBJECT_PRONOUNS
+    | PERSONAL
+    | PREPOSITIONS
+    | WH
+    | words("it's i'm")
+)
 _JOINED: Final = re.compile(r"[ \u00a0](?:[A-Z]\.[ \u00a0])?")
 _AFTER_TITLE: Final = re.compile(r"\.?[ \u00a0]")
 _LONGEST_PIECE: Final = 4_000
@@ -72,6 +119,7 @@ class EntityFinder:
         english: The language has the word lists used here; else only patterns and the caller's kinds are looked for.
         day_first: Read 5/12 as the fifth of December.
         custom: The caller's kinds.
+        texts: What is said in the conversation, from which names are learned.
     """
 
     def __init__(
@@ -82,6 +130,7 @@ class EntityFinder:
         english: bool = True,
         day_first: bool = False,
         custom: Sequence[CustomEntity] = (),
+        texts: Sequence[str] = (),
     ) -> None:
         self._reference = reference
         self._english = english
@@ -90,6 +139,7 @@ class EntityFinder:
         named = [name for name in people if name and not any(char.isdigit() or char == "@" for char in name)]
         self._firsts = frozenset(name.split()[0].lower() for name in named if name.split())
         self._people = PhraseIndex(named, inflected=False)
+        self._learned = learn_names(texts, self._firsts) if english else {}
         self._custom = list(custom)
         kinds = {kind: number for number, kind in enumerate(dict.fromkeys(entity.type for entity in custom))}
         self._custom_index = PhraseIndex(
@@ -132,12 +182,14 @@ class EntityFinder:
     def _readings(self, text: str) -> Iterator[_Reading]:
         yield from _patterns(text)
         for amount in find_amounts(text) if self._english or any(char.isdigit() for char in text) else ():
+            if self._english and amount.kind == "number" and not counts(text, amount, _CLOSED):
+                continue
             rank = 7 if amount.kind == "number" else 2
             yield _Reading(rank, Mention(amount.kind, text[amount.start : amount.end], amount.start, amount.value))
         if not self._english:
             return
         if self._reference is not None:
-            for moment in find_moments(text, self._reference, day_first=self._day_first):
+            for moment in find_times(text, self._reference, day_first=self._day_first):
                 spoken = text[moment.start : moment.end]
                 if moment.last is None:
                     mention = Mention(moment.kind, spoken, moment.start, moment.first)
@@ -147,16 +199,25 @@ class EntityFinder:
         yield from self._names(text)
 
     def _names(self, text: str) -> Iterator[_Reading]:
+        small = text.islower()
         for found in self._people.find(text):
             yield _person(text, found.start, found.end, 4)
         for kind, index, rank in (("organization", _organizations(), 5), ("location", _places(), 6)):
             for found in index.find(text):
                 spoken = text[found.start : found.end]
-                if spoken[0].isupper() or spoken in ORGANIZATIONS:
+                if spoken[0].isupper() or spoken in ORGANIZATIONS or (small and _is_plain(kind, spoken)):
                     yield _Reading(rank, Mention(kind, spoken, found.start, spoken))
-        yield from self._runs(text)
+        yield from self._runs(text, small=small)
+        for name in find_names(text, self._firsts, self._learned):
+            # What the words around it tell yields to the lists, but not what the name itself tells.
+            rank = 3 if name.own else 8
+            spoken = text[name.start : name.end]
+            if name.kind == "person":
+                yield _person(text, name.start, name.end, rank)
+            else:
+                yield _Reading(rank, Mention(name.kind, spoken, name.start, spoken))
 
-    def _runs(self, text: str) -> Iterator[_Reading]:
+    def _runs(self, text: str, *, small: bool) -> Iterator[_Reading]:
         """Names by what they are made of: a first name or a title in front, or a kind of company behind."""
         tokens = [match.span() for match in _LETTERS.finditer(text)]
         index = 0
@@ -172,9 +233,19 @@ class EntityFinder:
                 last += 1
             index += 1
             if not _capital(text, tokens[first]):
-                # A first name of somebody here is one in small letters too.
-                if text[slice(*tokens[first])].lower() in self._firsts:
-                    yield _person(text, *tokens[first], 4)
+                # A first name of somebody here is one in small letters too; others only where no capitals are kept.
+                word = text[slice(*tokens[first])].lower()
+                if word in self._firsts or (small and self._is_small_name(word)):
+                    while (
+                        small
+                        and first + 1 < len(tokens)
+                        and text[tokens[first][1] : tokens[first + 1][0]] == " "
+                        and self._is_small_name(text[slice(*tokens[first + 1])])
+                        and text[slice(*tokens[first + 1])] not in self._firsts
+                    ):
+                        first += 1
+                    yield _person(text, tokens[index - 1][0], tokens[first][1], 4)
+                    index = first + 1
                 continue
             company = next(
                 (place for place in range(last, first, -1) if text[slice(*tokens[place])].lower() in _COMPANY), None
@@ -190,6 +261,9 @@ class EntityFinder:
             elif self._is_first_name(head, alone=last == first, opens=first == 0):
                 yield _person(text, tokens[first][0], tokens[last][1], 5)
                 index = last + 1
+
+    def _is_small_name(self, word: str) -> bool:
+        return word in self._firsts or (word in FIRST_NAMES and word not in _WORDS_TOO)
 
     def _is_first_name(self, word: str, *, alone: bool, opens: bool) -> bool:
         if word in self._firsts:
@@ -215,6 +289,11 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 def _joint(text: str, word: tuple[int, int]) -> re.Pattern[str]:
     return _AFTER_TITLE if text[slice(*word)].lower() in _TITLES else _JOINED
+
+
+def _is_plain(kind: str, spoken: str) -> bool:
+    """Tell whether a place in small letters is no everyday word; organisations mostly are."""
+    return kind == "location" and spoken not in _PLACES_TOO
 
 
 def _person(text: str, start: int, end: int, rank: int) -> _Reading:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from .lexicon import (
+    ACTION_VERBS,
     ARRANGE_VERBS,
     CONJUNCTIONS,
     CONTACT_VERBS,
@@ -14,16 +15,19 @@ from .lexicon import (
     PERSONAL,
     PREPOSITIONS,
     REGROUP_VERBS,
+    TEAM_NOUNS,
     TIME_WORDS,
     WH,
     words,
 )
+from .setting import Setting
 from .tokens import Token, follows, norm_at
 
 _FUTURE: Final = (
     TIME_WORDS
     - words("time day hour hours minute minutes second seconds first thing am may march now last yesterday weekend")
 ) | words("next later soon again shortly afterwards")
+_APPOINTED: Final = _FUTURE - words("later soon afterwards shortly")
 _PARTICLES: Final = words("up in out down over back")
 _OTHERS: Final = words("my our your the his her him them their")
 _PARTICIPANTS: Final = words("you me us everyone everybody")
@@ -61,15 +65,27 @@ _FIXED: Final = (
     "hear from me",
     "hear back from",
     "drop by again",
+    "be in touch",
+    "be back in touch",
+    "be back to you",
+    "be back with you",
+    "be hearing from me",
+    "be hearing from us",
+    "come see me",
+    "come and see me",
+    "come find me",
+    "come and find me",
+    "take stock again",
+    "dial in on",
+    "see how you are",
 )
 _BY_FIRST: Final[dict[str, tuple[str, ...]]] = {}
 for _phrase in _FIXED:
     _BY_FIRST[_phrase.split()[0]] = (*_BY_FIRST.get(_phrase.split()[0], ()), _phrase)
 
-_PERSONS: Final = _PARTICIPANTS | words("him her them")
-_VISITS: Final = words("drop come stop swing pop")
-_VISIT_PARTICLES: Final = words("by in over round around")
-
+_VISITS: Final = words("swing stop drop come pop nip pass")
+_AFTER_VISIT: Final = words("and to on at then again for around about after before in if when this") | {""}
+_REFRESHMENTS: Final = words("coffee lunch dinner breakfast drink beer minutes hour half-hour")
 _NOT_MET: Final = words(
     "deadline deadlines target targets requirement requirements need needs demand goal goals criteria"
 )
@@ -111,15 +127,17 @@ def head_of_object(tokens: Sequence[Token], index: int) -> str:
     return head
 
 
-def is_follow_up(tokens: Sequence[Token], verb: int, *, joint: bool) -> bool:
+def is_follow_up(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     """Tell whether the task whose verb stands at *verb* is a later contact or meeting.
 
     Args:
         tokens: The sentence.
         verb: Index of the verb.
-        joint: True when the speakers act together or towards each other ("let's", "I will ... you"), so that "talk" and
-            "discuss" with a later time mean a meeting of theirs.
+        setting: How the task is put. Where the speakers act together or towards each other ("let's", "I will ... you"),
+            "talk" and "discuss" with a later time mean a meeting of theirs.
     """
+    own = setting in ("promise", "let_me", "lets")
+    joint = own or setting == "asked"
     word = tokens[verb].norm
     after = norm_at(tokens, verb + 1)
     if any(follows(tokens, verb, phrase) for phrase in _BY_FIRST.get(word, ())):
@@ -130,13 +148,35 @@ def is_follow_up(tokens: Sequence[Token], verb: int, *, joint: bool) -> bool:
         return _regroups(tokens, verb)
     if word == "see" and after in ("you", "each"):
         rest = [token.norm for token in tokens[verb + 2 : verb + 5]]
-        return joint and ("again" in rest or _next_one(tokens, verb + 2))
-    if word in _VISITS and after in _VISIT_PARTICLES:
-        return joint and (has_future(tokens, verb) or "then" in [token.norm for token in tokens[verb + 2 : verb + 4]])
-    if word == "try" and after in _PERSONS:
-        return has_future(tokens, verb + 2) or "again" in [token.norm for token in tokens[verb + 2 : verb + 4]]
+        return joint and (
+            "again" in rest
+            or _next_one(tokens, verb + 2)
+            or (setting == "promise" and any(item in _APPOINTED for item in rest))
+        )
     if word == "sit" and after == "down":
         return has_future(tokens, verb) or norm_at(tokens, verb + 2) in ("with", "together", "and")
+    if word in _VISITS and after in ("by", "in", "over", "round", "around", "past"):
+        return _visits(tokens, verb, own=own)
+    if word in ("try", "catch"):
+        return _tries(tokens, verb, own=own)
+    if word in ("do", "have") and joint and _once_more(tokens, verb):
+        return True
+    if word in ("leave", "save", "keep") and joint and _puts_off(tokens, verb):
+        return True
+    if word == "pay" and after == "you":
+        return "visit" in [token.norm for token in tokens[verb + 2 : verb + 5]]
+    if word == "be" and after in ("round", "over", "by"):
+        return own and has_future(tokens, verb)
+    if word == "have" and after == "you" and norm_at(tokens, verb + 2) in ("over", "in", "round", "back"):
+        return has_future(tokens, verb)
+    if word in ("get", "have", "ask") and own and _makes_contact(tokens, verb):
+        return True
+    if word == "reach" and after == "out" and norm_at(tokens, verb + 2) in words("if when whenever anytime any once"):
+        return True
+    if word in ("hop", "jump", "get") and after in ("on", "onto"):
+        return head_of_object(tokens, verb + 2) in MEETING_NOUNS
+    if word in ("grab", "have") and joint and head_of_object(tokens, verb + 1) in _REFRESHMENTS:
+        return has_future(tokens, verb) or norm_at(tokens, verb + 1) in ("half", "ten", "fifteen", "thirty")
     if word == "check" and after == "in":
         return norm_at(tokens, verb + 2) not in DETERMINERS
     if word in CONTACT_VERBS:
@@ -165,6 +205,62 @@ def _next_meeting(tokens: Sequence[Token], verb: int) -> bool:
                     "address",
                 )
     return False
+
+
+def _puts_off(tokens: Sequence[Token], verb: int) -> bool:
+    """Find "let's leave the rest for Thursday's call"."""
+    for position in range(verb + 2, len(tokens) - 1):
+        if tokens[position].norm in ("for", "until", "till"):
+            ahead = {token.norm for token in tokens[position + 1 : position + 6]}
+            return bool(ahead & {"call", "meeting", "session", "sync"}) or "next time" in " ".join(
+                token.norm for token in tokens[position + 1 : position + 4]
+            )
+    return False
+
+
+def _makes_contact(tokens: Sequence[Token], verb: int) -> bool:
+    """Find "I'll get my manager to call you"."""
+    return any(
+        tokens[i].norm in CONTACT_VERBS and norm_at(tokens, i + 1) == "you"
+        for i in range(verb + 2, min(verb + 8, len(tokens)))
+    )
+
+
+def _visits(tokens: Sequence[Token], verb: int, *, own: bool) -> bool:
+    """Tell "I'll swing by tomorrow" from an errand: "I'll swing by the depot and collect it"."""
+    index = verb + 2
+    after = norm_at(tokens, index)
+    if after in _AFTER_VISIT | _FUTURE:
+        return after not in ("", "to") or own
+    if after in ("you", "your"):
+        return True
+    if tokens[index].punctuation:
+        return own
+    and_at = next((i for i in range(index, len(tokens) - 1) if tokens[i].norm == "and"), None)
+    errand = and_at is not None and norm_at(tokens, and_at + 1) in ACTION_VERBS
+    place = norm_at(tokens, verb + 1) != "in" and after in DETERMINERS
+    return own and place and has_future(tokens, index) and not errand
+
+
+def _tries(tokens: Sequence[Token], verb: int, *, own: bool) -> bool:
+    """Find calls: "I'll try you tomorrow", "try the landlord one more time", "I'll catch you on Thursday"."""
+    rest = [token.norm for token in tokens[verb + 1 : verb + 7]]
+    whom = rest[0] if rest else ""
+    if whom in ("you", "your"):
+        line = whom == "you" or bool({"cell", "mobile", "number", "office", "phone", "line", "landline"} & set(rest))
+        return own and line and has_future(tokens, verb + 2)
+    if tokens[verb].norm == "catch":
+        return False
+    person = whom in ("him", "her", "them") or (whom == "the" and rest[1:2] != [] and rest[1] in TEAM_NOUNS)
+    return person and ("again" in rest or "one more time" in " ".join(rest))
+
+
+def _once_more(tokens: Sequence[Token], verb: int) -> bool:
+    """Find "let's do this again" and "let's have another one of these"."""
+    rest = [token.norm for token in tokens[verb + 1 : verb + 6]]
+    if tokens[verb].norm == "do" and rest[:1] in (["this"], ["that"], ["it"]):
+        return "again" in rest[1:3] and has_future(tokens, verb)
+    return rest[:1] == ["another"] and ("these" in rest[1:4] or (rest[1:2] == ["one"] and has_future(tokens, verb)))
 
 
 def _next_one(tokens: Sequence[Token], index: int) -> bool:
@@ -200,11 +296,9 @@ def _contacts(tokens: Sequence[Token], verb: int) -> bool:
             index += 1
     if norm_at(tokens, index) not in _PARTICIPANTS:
         return False
-    if word == "message":
-        return True
     after = norm_at(tokens, index + 1)
-    # "email you when it ships" is contact, "email you the form" delivers something.
-    return word in ("call", "contact", "phone", "ring", "reach") or not (
+    # "email you when it ships" and "text you the number" are contact, "email you the form" delivers something.
+    return word in ("call", "contact", "phone", "ring", "reach", "message", "text", "dm") or not (
         after in DETERMINERS or (after not in PREPOSITIONS | CONJUNCTIONS | WH | _FUTURE | {""} and after.isalpha())
     )
 
@@ -264,11 +358,17 @@ def _arranges(tokens: Sequence[Token], verb: int) -> bool:
         return head in ("invite", "invites", "invitation") and (
             has_future(tokens, index) or any(token.norm in ("calendar", "meeting") for token in tokens[index:])
         )
-    if word == "have" and norm_at(tokens, index) == "another" and norm_at(tokens, index + 1) == "one":
-        return has_future(tokens, index + 2)
-    if word in ("put", "add"):
+    if word == "pencil":
+        return has_future(tokens, index)
+    if (
+        word in ("put", "book")
+        and head in ("hour", "half-hour", "minutes", "session", "slot")
+        and any(token.norm == "in" for token in tokens[verb + 1 : verb + 7])
+    ):
+        return True
+    if word in ("put", "add", "get", "stick", "pop"):
         return any(token.norm in ("calendar", "calendars", "diary") for token in tokens[index:]) and (
-            head in MEETING_NOUNS or head == "something"
+            head in MEETING_NOUNS or head in ("something", "time", "it", "this", "that")
         )
     if word not in ARRANGE_VERBS or head not in MEETING_NOUNS:
         return False

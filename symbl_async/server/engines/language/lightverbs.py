@@ -14,6 +14,12 @@ _DONE: Final = words(
     "done ready fixed sent sorted finished delivered cleaned checked printed reviewed repaired out over"
 )
 
+_KEPT: Final = words("photo picture screenshot copy note video sample reading measurement backup")
+_NOT_GOT: Final = (
+    PREPOSITIONS
+    | CONJUNCTIONS
+    | words("started back ready better worse used there here going lost access closer married stuck through home")
+)
 # What follows decides for the light verbs. Each rule tells whether the phrase is a task.
 Rule = Callable[[Sequence[Token], int, Setting], bool]
 
@@ -30,8 +36,23 @@ def _starts_with(*, reject: str = "", accept: str = "") -> Rule:
 
 def _get(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     after = norm_at(tokens, verb + 1)
+    if after in ("on", "onto") and norm_at(tokens, verb + 2) in ("it", "that", "this"):
+        return setting == "promise"
     if setting in ("told", "other") and not (set(rest_of(tokens, verb)[1:5]) & (_DONE | {"to"})):
         return False
+    if (
+        setting in ("asked", "promise")
+        and after.isalpha()
+        and after not in _NOT_GOT
+        and norm_at(tokens, verb + 2)
+        in (
+            "to",
+            "from",
+            "out",
+            "over",
+        )
+    ):
+        return True
     return (
         after in OBJECT_STARTERS or after in ("rid", "hold") or tokens[min(verb + 1, len(tokens) - 1)].capital
     ) and (
@@ -43,21 +64,27 @@ def _have(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     rest = rest_of(tokens, verb)
     if follows(tokens, verb, "have a word with"):
         return True
-    if follows(tokens, verb, "have a look at"):
+    if rest[:1] == ["a"] and {"word", "think", "dig", "rummage", "go", "stab", "crack"} & set(rest[1:3]):
         return setting != "lets"
+    if rest[:1] == ["a"] and "look" in rest[1:3]:
+        return setting != "lets" and bool({"at", "into", "through", "for"} & set(rest[2:4]))
     if not rest or rest[0] in ("a", "an", "no", "to", "been", "any"):
         return False
     window = rest[1:5]
     if any(word in _DONE or (word.endswith("ed") and len(word) > 4) for word in window):
         return True
-    return setting != "told" and any(word in ACTION_VERBS or base_of(word) for word in window[:3])
+    return setting != "told" and any(
+        word in ACTION_VERBS or word in ("look", "take", "wait", "go", "come", "do") or base_of(word)
+        for word in window[:3]
+    )
 
 
 def _take(tokens: Sequence[Token], verb: int, setting: Setting) -> bool:
     rest = rest_of(tokens, verb)
     first = rest[0] if rest else ""
     if setting in ("other", "told"):
-        return first in ("care", "over", "on", "notes") or (first == "the" and len(rest) > 1)
+        kept = bool(_KEPT & set(rest[1:4]))
+        return first in ("care", "over", "on", "notes") or (first == "the" and len(rest) > 1) or (first == "a" and kept)
     if first in NUMBERS | words("about around long place part effect off your my time turns some advantage"):
         return first == "some" and "notes" in rest[:3]
     if setting in ("let_me", "lets") and "look" in rest[:4]:
@@ -209,6 +236,7 @@ LIGHT_VERBS: Final[dict[str, Rule]] = {
     ),
     "stop": lambda tokens, verb, setting: (
         (after := norm_at(tokens, verb + 1)) in DETERMINERS
+        or (after == "by" and setting in ("asked", "told", "promise"))
         or (after.endswith("ing") and after not in ("sharing", "talking"))
     ),
     "wrap": lambda tokens, verb, setting: (
@@ -242,7 +270,11 @@ LIGHT_VERBS: Final[dict[str, Rule]] = {
     "work": _starts_with(accept="on with through out towards"),
     "run": _starts_with(accept="the a an some our another this that these it them through all your"),
     "try": _starts_with(accept="the a an it this that another out our your some"),
-    "hold": _starts_with(reject="on up the it off"),
+    "hold": lambda tokens, verb, setting: (
+        norm_at(tokens, verb + 1) not in words("on up it off")
+        and (norm_at(tokens, verb + 1) != "the" or setting in ("asked", "told"))
+    ),
+    "skip": lambda tokens, verb, setting: setting in ("asked", "told", "bare"),
     "leave": _starts_with(accept="the a an my your him her them some"),
     "pay": _starts_with(reject="attention"),
     "stick": _starts_with(reject="to with around"),

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from .clauses import read_clauses
-from .lexicon import AUXILIARIES, BE, DETERMINERS, INDEFINITES, MODALS, PERSONAL, PREPOSITIONS, TIME_WORDS, WH, words
+from .lexicon import (
+    AUXILIARIES,
+    BE,
+    DETERMINERS,
+    INDEFINITES,
+    MODALS,
+    NUMBERS,
+    PERSONAL,
+    PREPOSITIONS,
+    TIME_WORDS,
+    WH,
+    words,
+)
 from .tokens import Token, follows, is_name, is_question, norm_at
 
 _MARKED: Final = 0.95
@@ -116,7 +128,12 @@ def _quotes_self(tokens: Sequence[Token]) -> bool:
 
 
 def _stands_alone(tokens: Sequence[Token], index: int) -> bool:
-    """After a comma, "which is ..." and "where we ..." continue the sentence; "how do you ..." starts anew."""
+    """After a comma, "which is ..." and "where we ..." continue the sentence; "how do you ..." starts anew.
+
+    So does "is" after what is put in between commas: "the other thing, and I mean it, is that ...".
+    """
+    if tokens[index].norm in ("is", "was"):
+        return not (tokens[index - 1].norm == "," and any(token.norm == "," for token in tokens[: index - 1]))
     if tokens[index].norm not in WH:
         return True
     subject = norm_at(tokens, index + 2)
@@ -269,6 +286,8 @@ def _inverts(tokens: Sequence[Token], index: int, known: frozenset[str], *, mark
         return False
     if marked:
         return True
+    if word == "did" and follower in ("that", "this", "it") and _closes(tokens, subject + 1):
+        return False
     if word in ("would", "could", "can", "will") and follower == "you":
         return True
     if word in ("do", "have", "had", "should", "were", "may", "might", "must", "will"):
@@ -280,6 +299,12 @@ def _inverts(tokens: Sequence[Token], index: int, known: frozenset[str], *, mark
     if follower in _SUBJECTS:
         return True
     return is_subject_like(tokens, subject, known) and len(tokens) - index > 3
+
+
+def _closes(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether "did that" is over here but for when: "Did that last week"."""
+    word = norm_at(tokens, index)
+    return index >= len(tokens) or tokens[index].punctuation or word in TIME_WORDS | NUMBERS | words("already just")
 
 
 def _inverts_carefully(

@@ -9,16 +9,13 @@ from .actors import Actor, read_actor
 from .asked import Asked, ask, group, listener, person_to
 from .clauses import Clause
 from .duties import read_assignment, read_proposal, read_wish
-from .lexicon import ACTION_VERBS, WH, words
-from .tokens import Token, follows, is_question, norm_at
+from .followups import has_future
+from .lexicon import ACTION_VERBS, CONJUNCTIONS, PREPOSITIONS, TEAM_NOUNS, TIME_WORDS, UNPLANNED_VERBS, WH, words
+from .needs import read_need
+from .pledges import read_pledge
+from .polite import INFORMS, read_polite
+from .tokens import Token, follows, is_name, is_question, norm_at
 from .verbs import Deed, judge
-
-_INFORMS: Final = words(
-    "tell explain describe say repeat clarify elaborate spell hear see imagine believe think be remember know feel"
-    " afford understand recommend like want need prefer consider rephrase live guess recall notice expand walk"
-    " talk speak estimate"
-)
-"""After "can you": asks for words or about ability, not for a deed."""
 
 _STAGE: Final = words(
     "accept hold wait excuse stay stand bear note hang forgive understand be feel see find go come sit stop"
@@ -33,15 +30,20 @@ def read_request(tokens: Sequence[Token], clause: Clause, known: frozenset[str])
     index = clause.start
     if index >= len(tokens):
         return None
-    if clause.address and tokens[index].norm == "you":
-        named = ask(tokens, index + 1, "told", 0.75)
+    if tokens[index].norm in ("just", "simply") and norm_at(tokens, index + 1) in ("let", "please", "make", "remember"):
+        index += 1
+    if tokens[index].norm == "you" and (clause.address or _shares_out(tokens, index)):
+        verb = index + 1
+        if norm_at(tokens, verb) == "and" and norm_at(tokens, verb + 1) == "your":
+            verb += 3
+        named = ask(tokens, verb, "told", 0.75)
         if named is not None and named.deed.known:
             return named
-    for reader in (_inverted, _let, _please, _frames, read_wish, read_assignment, read_proposal):
+    for reader in _READERS:
         found = reader(tokens, index, known)
         if found is not None:
             return found
-    return None if clause.joined else _imperative(tokens, index) or _elliptic(tokens, index)
+    return None if clause.joined else _imperative(tokens, index, known) or _elliptic(tokens, index)
 
 
 def _inverted(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
@@ -87,7 +89,7 @@ def _inverted(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
         return (
             None if wanted in WH - {"when", "what"} else ask(tokens, verb, "asked", 0.7, actor=actor, definitive=False)
         )
-    if norm_at(tokens, verb) in _INFORMS and not follows(tokens, verb, "be able to"):
+    if norm_at(tokens, verb) in INFORMS and not follows(tokens, verb, "be able to"):
         told = norm_at(tokens, verb) == "tell" and norm_at(tokens, verb + 1) not in ("me", "us", "if", "from", "")
         again = norm_at(tokens, verb) in ("talk", "speak") and actor.role == "listener"
         looks = follows(tokens, verb, "have a look")
@@ -103,6 +105,13 @@ def _inverted(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Ask
     if actor.role == "named" and not deed.known:
         return None
     return Asked(deed, actor, (0.9 if polite else 0.85) - (0.1 if word == "will" else 0), False)
+
+
+def _shares_out(tokens: Sequence[Token], index: int) -> bool:
+    """Tell whether "you take the first half" stands beside what the speaker takes: "... and I'll take the second"."""
+    return norm_at(tokens, index + 1) in ("take", "do", "handle", "cover") and any(
+        tokens[i].norm in ("and", ",") and norm_at(tokens, i + 1) == "i" for i in range(index, len(tokens) - 1)
+    )
 
 
 def _asks_for_words(tokens: Sequence[Token], index: int) -> bool:
@@ -164,6 +173,9 @@ def _availability(tokens: Sequence[Token], index: int) -> Asked | None:
     return None
 
 
+_TOGETHER: Final = ("you and me", "you and i", "the two of us", "the three of us", "the four of us", "all of us")
+
+
 def _let(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
     """Read "let me ..." and "let's ..."."""
     if tokens[index].norm != "let":
@@ -176,8 +188,8 @@ def _let(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | 
     if word == "me":
         return ask(tokens, verb, "let_me", 0.75, actor=Actor("speaker", verb))
     if word == "us":
-        if follows(tokens, verb, "you and me") or follows(tokens, verb, "you and i"):
-            verb += 3
+        together = next((phrase for phrase in _TOGETHER if follows(tokens, verb, phrase)), "")
+        verb += len(together.split())
         if follows(tokens, verb, "not forget to"):
             return ask(tokens, verb + 3, "asked", 0.75, actor=group(verb))
         return ask(tokens, verb, "lets", 0.7 if tentative else 0.8, actor=group(verb), definitive=not tentative)
@@ -252,12 +264,19 @@ def _frames(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked
     return None
 
 
-def _imperative(tokens: Sequence[Token], index: int) -> Asked | None:
+def _imperative(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
     """Read "send me the error log": a verb of doing, bare, with its object."""
     if tokens[index].norm in ("just", "simply") and index + 1 < len(tokens):
         index += 1
+    if follows(tokens, index, "double check"):
+        index += 1
+    if tokens[index].norm == "go" and norm_at(tokens, index + 1) in ("into", "onto", "to", "back"):
+        place = index + 2 < len(tokens) and not is_question(tokens)
+        return Asked(Deed(index, False, True, True, False), listener(index), 0.6) if place else None
     word = tokens[index].norm
-    if word not in ACTION_VERBS and word not in ("get", "give", "take", "make", "keep", "follow"):
+    if word == "have":
+        return _caused(tokens, index, known)
+    if word not in ACTION_VERBS and word not in ("get", "give", "take", "make", "keep", "follow", "skip", "come"):
         return None
     if is_question(tokens) or (word in ("tell", "give") and _asks_for_words(tokens, index + 1)):
         return None
@@ -271,11 +290,49 @@ def _imperative(tokens: Sequence[Token], index: int) -> Asked | None:
     return Asked(deed, listener(index), 0.7)
 
 
+def _caused(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
+    """Read "have him bring the receipt": somebody is to make another do it."""
+    verb = index + 2
+    if norm_at(tokens, index + 1) in ("the", "your", "our"):
+        if norm_at(tokens, index + 2) not in TEAM_NOUNS:
+            return None
+        verb += 1
+    elif norm_at(tokens, index + 1) not in ("him", "her", "them", "someone", "somebody") and not (
+        index + 1 < len(tokens) and is_name(tokens, index + 1, known)
+    ):
+        return None
+    if norm_at(tokens, verb) not in ACTION_VERBS | UNPLANNED_VERBS | {"go", "come", "look", "do", "get", "wait"}:
+        return None
+    deed = Deed(verb, False, True, verb + 1 < len(tokens), has_future(tokens, verb))
+    return Asked(deed, listener(index), 0.7) if deed.complete else None
+
+
+def _assigned(tokens: Sequence[Token], index: int, known: frozenset[str]) -> Asked | None:
+    """Read "Leo sends the offer and Mia books the room": work given out by name in the present tense."""
+    if is_question(tokens) or any(token.norm in ("every", "each", "always", "usually") for token in tokens):
+        return None
+    places = [
+        place
+        for place in range(index, len(tokens) - 2)
+        if is_name(tokens, place, known) and _in_third_person(tokens, place + 1)
+    ]
+    if not places or places[0] != index or not (len(places) > 1 or has_future(tokens, index)):
+        return None
+    deed = Deed(index + 1, False, True, True, has_future(tokens, index))
+    return Asked(deed, Actor("named", index + 1, tokens[index].norm.capitalize()), 0.65)
+
+
+def _in_third_person(tokens: Sequence[Token], index: int) -> bool:
+    word = norm_at(tokens, index)
+    known = word.endswith("s") and (word[:-1] in ACTION_VERBS or (word.endswith("es") and word[:-2] in ACTION_VERBS))
+    return known and norm_at(tokens, index + 1) in ("the", "a", "an", "this", "that", "it", "our", "them", "those")
+
+
 def _elliptic(tokens: Sequence[Token], index: int) -> Asked | None:
     """Read "need to order paint" and "will send it tonight", whose subject goes without saying."""
     if is_question(tokens) or norm_at(tokens, index - 1) == "no":
         return None
-    for phrase in ("need to", "have to", "got to", "going to", "will"):
+    for phrase in ("need to", "have to", "got to", "going to", "will", "happy to", "glad to"):
         if follows(tokens, index, phrase):
             deed = judge(tokens, index + len(phrase.split()), "promise")
             certain = deed is not None and deed.known and (deed.complete or deed.follow_up)
@@ -283,11 +340,36 @@ def _elliptic(tokens: Sequence[Token], index: int) -> Asked | None:
     return None
 
 
+_AFTER_CALL: Final = TIME_WORDS | PREPOSITIONS | CONJUNCTIONS | WH | words("back again any anytime directly asap this")
+
+
 def _clear_imperative(tokens: Sequence[Token], index: int) -> bool:
     """Contact words are nouns too ("Call volume", "Follow-up rates"), and "Talk to you soon" is a goodbye."""
     word, after = tokens[index].norm, norm_at(tokens, index + 1)
     if word in ("talk", "speak", "chat", "meet", "catch"):
         return False
+    if word == "come":
+        return True
+    if word == "call" and after in ("me", "us"):
+        # "Call me old-fashioned" asks for no call.
+        return index + 2 >= len(tokens) or tokens[index + 2].punctuation or norm_at(tokens, index + 2) in _AFTER_CALL
+    if word == "reach":
+        return after == "out"
     return (
         after in words("me us up back him her them the a an base in") or tokens[min(index + 1, len(tokens) - 1)].capital
     )
+
+
+_READERS: Final = (
+    _inverted,
+    _let,
+    _please,
+    _frames,
+    read_wish,
+    read_polite,
+    read_pledge,
+    read_need,
+    read_assignment,
+    read_proposal,
+    _assigned,
+)

@@ -80,7 +80,7 @@ class RuleLanguage:
         people = _people(lines)
         known = _first_names(people)
         reference, day_first = parse_reference(options.reference_time), is_day_first(options.language)
-        entities = entity_finder(people, options)
+        entities = entity_finder(people, options, [line.text for line in lines])
         reader = _Reader(people, known, reference, day_first, entities)
         per_line: list[LineAnalysis] = []
         room = MOST_MATCHES if options.detect_entities else 0
@@ -114,14 +114,15 @@ class RuleLanguage:
         return evolve(found, summary=summarise(lines)) if options.summarise else found
 
 
-def entity_finder(people: Sequence[Speaker], options: LanguageOptions) -> EntityFinder:
-    """Return what finds the entities of a conversation between *people*."""
+def entity_finder(people: Sequence[Speaker], options: LanguageOptions, texts: Sequence[str] = ()) -> EntityFinder:
+    """Return what finds the entities of a conversation between *people*, who say *texts*."""
     return EntityFinder(
         [person.name for person in people],
         reference=parse_reference(options.reference_time),
         english=is_english(options.language),
         day_first=is_day_first(options.language),
         custom=options.entities if options.detect_entities else (),
+        texts=texts,
     )
 
 
@@ -148,9 +149,12 @@ class _Reader:
         self._day_first = day_first
         self._entities = entities
         self._room = MOST_MATCHES
+        self._turns: tuple[Speaker | None, Speaker | None] = (None, None)
 
     def read(self, line: Line, index: int) -> Iterator[Insight]:
-        """Yield the insights of a line; one that holds several sentences may have several."""
+        """Yield the insights of the next line; one that holds several sentences may have several."""
+        if line.speaker != self._turns[1]:
+            self._turns = (self._turns[1], line.speaker)
         sentences = split_sentences(line.text) if _INNER_END.search(line.text) else [line.text.strip()]
         for sentence in sentences:
             tokens = tokenize(sentence[:_LONGEST_READ])
@@ -163,7 +167,8 @@ class _Reader:
     def _task(self, task: Task, sentence: str, tokens: Sequence[Token], line: Line, index: int) -> Insight:
         due = None
         if self._reference is not None:
-            due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first)
+            verb = tokens[task.verb].start
+            due = find_due(sentence[:_LONGEST_READ], self._reference, day_first=self._day_first, verb=verb)
         text = clean(sentence)
         mentions = self._entities.find(text)[: self._room] if self._room else ()
         self._room -= len(mentions)
@@ -173,7 +178,7 @@ class _Reader:
             line=index,
             score=task.score,
             definitive=task.definitive,
-            assignee=find_assignee(task, line.speaker, self._people),
+            assignee=find_assignee(task, line.speaker, self._people, self._turns[0]),
             due=due,
             phrases=(read_phrase(sentence, tokens, task.verb),),
             mentions=mentions,

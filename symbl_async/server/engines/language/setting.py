@@ -25,7 +25,7 @@ def base_of(gerund: str) -> str | None:
         return None
     stem = gerund[:-3]
     for candidate in (stem, f"{stem}e", stem[:-1]):
-        if is_action(candidate) or candidate in ("have", "get", "make", "give", "meet", "see"):
+        if is_action(candidate) or candidate in ("have", "get", "make", "give", "meet", "see", "come"):
             return candidate
     return None
 

@@ -139,6 +139,15 @@ def follows(tokens: Sequence[Token], index: int, phrase: str) -> bool:
     return all(tokens[index + ahead].norm == word for ahead, word in enumerate(wanted))
 
 
+def by_first(phrases: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return *phrases*, in their order, by their first words."""
+    return {first: tuple(one for one in phrases if _split(one)[0] == first) for first in map(_first, phrases)}
+
+
+def _first(phrase: str) -> str:
+    return _split(phrase)[0]
+
+
 @cache
 def _split(phrase: str) -> tuple[str, ...]:
     return tuple(phrase.split())

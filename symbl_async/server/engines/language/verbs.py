@@ -26,27 +26,31 @@ from .lexicon import (
 )
 from .lightverbs import LIGHT_VERBS
 from .setting import OBJECT_STARTERS, Setting, base_of, is_action, names_recipient, rest_of
-from .tokens import Token, follows, norm_at
+from .tokens import Token, by_first, follows, norm_at
 
 _NOT_LY: Final = words("apply supply reply rely fly multiply comply imply july")
-_SKIPPED: Final = (
-    "go ahead and",
-    "try to",
-    "try and",
-    "need to",
-    "have to",
-    "be sure to",
-    "remember to",
-    "start to",
-    "continue to",
-    "make it a point to",
-    "go and",
-    "come and",
-    "take the time to",
-    "do me a favour and",
-    "do me a favor and",
-    "do us a favour and",
+_SKIPPED: Final = by_first(
+    (
+        "go ahead and",
+        "try to",
+        "try and",
+        "need to",
+        "have to",
+        "be sure to",
+        "remember to",
+        "start to",
+        "continue to",
+        "make it a point to",
+        "go and",
+        "come and",
+        "take the time to",
+        "do me a favour and",
+        "do me a favor and",
+        "do us a favour and",
+    )
 )
+_BRIEFLY: Final = ("for a moment", "for a second", "for a minute", "for a sec", "real quick")
+_OTHER_HEARERS: Final = words("the my our him her them everyone everybody")
 _PARTICLES: Final = words("up out down off over back in on away together through around along forward ahead")
 _NEVER_VERBS: Final = (
     AUXILIARIES | PREPOSITIONS | CONJUNCTIONS | DETERMINERS | WH | PERSONAL | OBJECT_PRONOUNS | words("there not never")
@@ -96,7 +100,7 @@ def _main_verb(tokens: Sequence[Token], index: int) -> int | None:
         word = tokens[index].norm
         if word in ("not", "never", "only") or (word == "now" and norm_at(tokens, index - 1) == "will"):
             return None
-        skipped = next((phrase for phrase in _SKIPPED if follows(tokens, index, phrase)), None)
+        skipped = next((phrase for phrase in _SKIPPED.get(word, ()) if follows(tokens, index, phrase)), None)
         if skipped:
             index += len(skipped.split())
         elif word == "help" and norm_at(tokens, index + 1) in ("you", "us", "them", "me", "to"):
@@ -115,7 +119,7 @@ def _main_verb(tokens: Sequence[Token], index: int) -> int | None:
 
 
 def _judge_be(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | None:
-    if follows(tokens, verb, "be in touch"):
+    if is_follow_up(tokens, verb, setting):
         return _deed(tokens, verb, follow_up=True)
     following = verb + 1
     if follows(tokens, following, "responsible for") or follows(tokens, following, "in charge of"):
@@ -135,19 +139,24 @@ def _judge_gerund(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed 
 
 def _judge_base(tokens: Sequence[Token], verb: int, setting: Setting) -> Deed | None:
     word = tokens[verb].norm
-    joint = setting in ("promise", "let_me", "lets", "asked")
     if word.endswith("ing") and word not in ACTION_VERBS:
         return None
-    if is_follow_up(tokens, verb, joint=joint):
+    if is_follow_up(tokens, verb, setting):
         return _deed(tokens, verb, follow_up=True)
     special = LIGHT_VERBS.get(word)
     if special is not None and not special(tokens, verb, setting):
         return None
-    if special is None and word in UNPLANNED_VERBS:
+    if special is None and word in UNPLANNED_VERBS - {"sleep"}:
         return None
     if word == "put" and "pin" in rest_of(tokens, verb)[:3]:
         return _second_verb(tokens, verb, setting)
-    if word in ("park", "leave") and joint and norm_at(tokens, verb + 1) in ("this", "that", "it"):
+    if (
+        word in ("park", "leave")
+        and setting in ("promise", "let_me", "lets", "asked")
+        and norm_at(tokens, verb + 1) in ("this", "that", "it")
+    ):
+        return _second_verb(tokens, verb, setting)
+    if word == "sleep" and norm_at(tokens, verb + 1) == "on":
         return _second_verb(tokens, verb, setting)
     if not _outlasts_the_talk(tokens, verb, setting):
         return _second_verb(tokens, verb, setting)
@@ -219,6 +228,10 @@ def _outlasts_the_talk(tokens: Sequence[Token], verb: int, setting: Setting) -> 
     """Tell tasks from announcements of what comes next in the talk ("Let me open the file", "I'll explain")."""
     word = tokens[verb].norm
     if setting not in ("promise", "let_me", "lets"):
+        return True
+    if any(follows(tokens, place, phrase) for phrase in _BRIEFLY for place in range(verb + 1, len(tokens) - 1)):
+        return False
+    if word in ("warn", "remind", "brief", "show") and norm_at(tokens, verb + 1) in _OTHER_HEARERS:
         return True
     if word in SPEECH_VERBS or (
         setting in ("let_me", "lets") and word in ON_THE_SPOT_VERBS and not _changes_a_thing(tokens, verb)

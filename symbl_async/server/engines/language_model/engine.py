@@ -258,7 +258,7 @@ class _Job:
         )
 
     def _insights(self) -> tuple[Insight, ...]:
-        entities = entity_finder(self._said.speakers, self._options)
+        entities = entity_finder(self._said.speakers, self._options, [line.text for line in self._lines])
         phrases = {(insight.line, insight.kind): insight.phrases for insight in self._rules.insights}
         room = MOST_MATCHES
         joined: list[Insight] = []

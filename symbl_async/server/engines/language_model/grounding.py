@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -17,6 +18,7 @@ from ..language.amounts import find_amounts
 from ..language.dates import find_due
 from ..language.entities import EntityFinder
 from ..language.inflections import stem
+from ..language.lexicon import MONTHS, WEEKDAYS, words
 from ..language.matching import spoken_words
 from ..language.summary import EMPTY
 from .answers import LONGEST_SUMMARY, LONGEST_TEXT, LONGEST_TOPIC, AnswerError, ToldInsight, ToldSummary, ToldTopic
@@ -37,10 +39,20 @@ _DAY_END: Final = time(17)
 _JOINERS: Final = frozenset("\u200c\u200d")
 """Of the marks that cannot be seen, the ones that spelling and emoji need."""
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
-_ADDRESS: Final = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
+_ADDRESS: Final = re.compile(
+    r"(?:https?://|www\.)\S+|[^\s<>()\"',;:]+@[^\s<>()\"',;:]+|[\w-]+(?:\.[\w-]+)*\.[^\W\d_]{2,}(?:/\S*)?",
+    re.IGNORECASE,
+)
 _CAPITAL: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _SENTENCE_START: Final = re.compile(r"(?:^|[.!?:\u2026])[\s\"'\u201c\u2018(\xab\u201e\xbf\xa1]*$")
 _NAMING: Final = ("person", "organization", "location")
+_DAY_OR_HOUR: Final = re.compile(r"(?<![\d.,])\d{1,2}(?![\d%]|[.,]\d)")
+_ONESELF: Final = ("i", "me", "myself")
+_TIME_WORDS: Final = frozenset({*WEEKDAYS, *MONTHS}) | words(
+    "after afternoon asap before by close cob day days deadline due end eod eom eow evening fortnight hour hours "
+    "immediately later midnight minute minutes month months morning next night noon now once quarter soon then today "
+    "tomorrow tonight until till week weekend weeks when within year years"
+)
 
 
 class Said:
@@ -53,6 +65,7 @@ class Said:
     """
 
     def __init__(self, lines: Sequence[Line], *, english: bool, capital_nouns: bool) -> None:
+        self._lines = lines
         # No more than what a model gets to read.
         self.texts = [line.text[:LONGEST_LINE] for line in lines]
         self._english = english
@@ -63,6 +76,13 @@ class Said:
         self._all = frozenset(self._names.union(*self._keys))
         self._text = "\n".join(self.texts).casefold()
         self._numbers: frozenset[str] | None = None
+        self._finder = EntityFinder()
+        self._by_name: defaultdict[str, list[Speaker]] = defaultdict(list)
+        self._by_first_name: defaultdict[str, list[Speaker]] = defaultdict(list)
+        for person in self.speakers:
+            names = person.name.casefold().split()
+            self._by_name[" ".join(names)].append(person)
+            self._by_first_name[" ".join(names[:1])].append(person)
 
     def near(self, text: str, line: int) -> bool:
         """Tell whether enough of the words of *text* are in *line* or just before it."""
@@ -70,18 +90,38 @@ class Said:
         there = self._names.union(*self._keys[max(line - _NEAR, 0) : line + 1])
         return bool(wanted & self._keys[line]) and len(wanted & there) >= _SHARED * len(wanted)
 
-    def person(self, name: str | None) -> Speaker | None:
-        """The speaker of that name; else somebody else whose name is said; else nobody."""
+    def person(self, name: str | None, line: int, window: Window) -> Speaker | None:
+        """Who is meant by *name* in *line*: a speaker; else somebody whose name is said in *window*; else nobody.
+
+        A first name is enough to find a speaker, and so is a full name where the speaker has a first name only.
+        """
         name = None if name is None else plain(name, _LONGEST_NAME)
         if not name:
             return None
         wanted = name.casefold()
-        found = [person for person in self.speakers if person.name.casefold() == wanted] or [
-            person for person in self.speakers if person.name.casefold().split()[:1] == wanted.split()[:1]
-        ]
+        if wanted in _ONESELF:
+            return self._lines[line].speaker
+        first, *more = wanted.split()
+        found = self._by_name.get(wanted) or (self._by_name if more else self._by_first_name).get(first)
         if found:
             return found[0] if len(found) == 1 else None
-        return Speaker(name) if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", self._text) else None
+        # "The team" and "we" are nobody; a report is nobody either.
+        is_name = first not in EMPTY and (name[0].isupper() or not name[0].islower())
+        if not is_name or not self._all.issuperset(_keys(name)):
+            return None
+        said = any(
+            re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", text.casefold())
+            for text in self.texts[window.shown : window.end]
+            if wanted in text.casefold()
+        )
+        return Speaker(name) if said else None
+
+    def names_a_time(self, line: int) -> bool:
+        """Tell whether *line*, or what was said just before it, can be about a time; English only."""
+        if not self._english:
+            return True
+        texts = self.texts[max(line - _NEAR, 0) : line + 1]
+        return any(_DAY_OR_HOUR.search(text) or not _TIME_WORDS.isdisjoint(spoken_words(text)) for text in texts)
 
     def about(self, text: str, lines: Iterable[int]) -> list[int]:
         """Those of *lines* that have all words of *text*, or else any of them."""
@@ -111,7 +151,7 @@ class Said:
         names = set() if self._capital_nouns else set(_capitals(text))
         if self._english:
             names |= {
-                key for mention in EntityFinder().find(text) if mention.type in _NAMING for key in _keys(mention.text)
+                key for mention in self._finder.find(text) if mention.type in _NAMING for key in _keys(mention.text)
             }
         return not names <= self._all
 
@@ -154,6 +194,8 @@ def believe_insights(
         text = plain(item.text, LONGEST_TEXT)
         if text is None or not window.first <= item.line < window.end or not said.near(text, item.line):
             continue
+        if said.invents(text):
+            continue
         task = item.kind != "question"
         insight = Insight(
             kind=item.kind,
@@ -161,12 +203,14 @@ def believe_insights(
             line=item.line,
             score=UNSURE if item.score is None else item.score,
             definitive=item.definitive is not False,
-            assignee=said.person(item.assignee) if task else None,
-            due=_due(item.due, said.texts[item.line], began, day_first) if task else None,
+            assignee=said.person(item.assignee, item.line, window) if task else None,
+            due=_due(item.due if said.names_a_time(item.line) else None, said.texts[item.line], began, day_first)
+            if task
+            else None,
         )
         found.setdefault((insight.line, insight.kind, text.casefold()), insight)
     if told and not found:
-        raise AnswerError("none of the insights is in the words of the line that it names")
+        raise AnswerError("none of the insights is in the words, names and numbers of the line that it names")
     return sorted(found.values(), key=lambda insight: insight.line)
 
 
@@ -249,7 +293,7 @@ def _leads_to(above: dict[frozenset[str], frozenset[str]], start: frozenset[str]
 
 
 def _due(told: str | None, text: str, began: datetime | None, day_first: bool | None) -> str | None:
-    """What the rules read in the line; else what the model says, between a day before the start and two years after."""
+    """What the rules read in the line; else what is *told*, from a day before the start to two years after."""
     if began is None:
         return None
     began = began.replace(tzinfo=None)

@@ -15,7 +15,11 @@ LONGEST_LINE: Final = 2_000
 _LONGEST_NAME: Final = 60
 _CONTEXT_SHARE: Final = 8
 """One part in so many of a window is what was said before."""
-_UNSEEN: Final = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+# Tags and the further variation selectors can spell out instructions that nobody sees.
+_UNSEEN: Final = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    r"\U000e0000-\U000e007f\U000e0100-\U000e01ef]+"
+)
 
 
 @frozen

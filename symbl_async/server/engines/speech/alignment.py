@@ -42,6 +42,8 @@ class Aligner:
             dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
             lm=None,
             samprate=SAMPLE_RATE,
+            # By default the level of the sound is learned from one stretch to the next.
+            cmn="batch",
             loglevel="FATAL",
         )
 
@@ -87,7 +89,7 @@ class Aligner:
         try:
             decoder.add_fsg(_GRAMMAR, decoder.create_fsg(_GRAMMAR, 0, len(parts), [*steps, *skips]))
             decoder.activate_search(_GRAMMAR)
-            # Without it, what was aligned before moves the words of now.
+            # Whatever it keeps of earlier sound would move times by hundredths of a second.
             decoder.reinit_feat()
             decoder.start_utt()
             try:

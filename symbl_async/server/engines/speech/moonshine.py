@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from moonshine_voice import ModelArch, MoonshineError, get_model_path
+from moonshine_voice.moonshine_api import _MoonshineLib
 from moonshine_voice.transcriber import Transcriber
 
 from ....errors import ConfigurationError
 from ..base import SAMPLE_RATE, EngineError, Segment, Word
 from .alignment import Aligner, fill_gaps
+from .detector_state import DetectorState
 from .passages import LONGEST_PASSAGE, Passage, audible, find_passages
 from .sanity import is_degenerate, without_loops
 from .vocabulary import Vocabulary
@@ -43,6 +45,7 @@ class MoonshineEngine:
 
     def __init__(self, model: Path) -> None:
         self._model = model
+        self._memory = DetectorState(_MoonshineLib().lib)
         self._recogniser = _transcriber(
             model, {"vad_threshold": "0", "vad_max_segment_duration": str(2 * LONGEST_PASSAGE)}
         )
@@ -68,9 +71,10 @@ class MoonshineEngine:
 
     def _detect(self, samples: PCM) -> list[tuple[float, float]]:
         # A detector keeps something of what it heard before, and then the same sound gives other results. A new one
-        # takes a few milliseconds, since it loads no recogniser.
+        # takes a few milliseconds, since it loads no recogniser; the network behind it is always the same one.
         options = {"skip_transcription": "true", "vad_max_segment_duration": str(LONGEST_PASSAGE)}
         with _transcriber(self._model, options) as detector:
+            self._memory.forget()
             lines = detector.transcribe_without_streaming(audible(samples).tolist(), SAMPLE_RATE).lines
         return [(line.start_time, line.start_time + line.duration) for line in lines]
 

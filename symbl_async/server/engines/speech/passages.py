@@ -149,7 +149,7 @@ def find_stretches(blocks: Iterable[PCM], detect: Callable[[PCM], Sequence[tuple
             window = np.concatenate(held)
             # What reaches the end of the window may go on behind it, so it is looked at again with the next one.
             settled = len(window) / SAMPLE_RATE - _SETTLED
-            spans = _loud(window, detect(window))
+            spans = _loud_spans(window, detect)
             done = [span for span in spans if span[1] < settled]
             open_ = spans[len(done)] if len(done) < len(spans) else None
             rest = settled if open_ is None else open_[0] - _LEAD
@@ -163,7 +163,7 @@ def find_stretches(blocks: Iterable[PCM], detect: Callable[[PCM], Sequence[tuple
             held, size = [keep], len(keep)
     if size:
         window = np.concatenate(held)
-        yield from _cut_out(window, offset, _loud(window, detect(window)), until=len(window) / SAMPLE_RATE)
+        yield from _cut_out(window, offset, _loud_spans(window, detect), until=len(window) / SAMPLE_RATE)
 
 
 def without_long(samples: PCM, spans: Iterable[tuple[float, float]], longest: float) -> list[tuple[float, float]]:
@@ -184,14 +184,20 @@ def audible(samples: PCM) -> PCM:
     return samples * np.float32(_RAISED / level) if 0.0 < level < _QUIET else samples
 
 
-def _loud(window: PCM, spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Leave out clicks and digital silence, in which a recogniser would hear words."""
+def _loud_spans(window: PCM, detect: Callable[[PCM], Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
+    """Detect speech, but for clicks and digital silence, in which a recogniser would hear words."""
+    if _is_silent(window):  # a detector takes as long for hours of nothing as for hours of speech
+        return []
     return [
         (start, end)
-        for start, end in spans
+        for start, end in detect(window)
         if end - start >= _SHORTEST_STRETCH
-        and np.abs(window[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]).max(initial=0.0) > _SILENT_PEAK
+        and not _is_silent(window[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)])
     ]
+
+
+def _is_silent(samples: PCM) -> bool:
+    return float(np.abs(samples).max(initial=0.0)) <= _SILENT_PEAK
 
 
 def _cut_out(window: PCM, offset: int, spans: Sequence[tuple[float, float]], *, until: float) -> Iterator[Stretch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Fast speakers reach five words a second over a passage; a loop gives dozens.
 _FASTEST = 6.0
@@ -27,13 +28,19 @@ def is_degenerate(text: str, duration: float) -> bool:
 def without_loops(text: str) -> str:
     """Give *text* with every loop said once."""
     words = text.split()
+    return " ".join(words[at] for at in outside_loops(words))
+
+
+def outside_loops(words: Sequence[str]) -> list[int]:
+    """Give the indexes of those of *words* that stay when every loop is said once."""
+    kept = list(range(len(words)))
     while True:
         # The words are compared without punctuation but kept with it.
-        loop = next((each for each in _repeats([_bare(word) for word in words]) if each[2] >= _LOOP), None)
+        loop = next((each for each in _repeats([_bare(words[at]) for at in kept]) if each[2] >= _LOOP), None)
         if loop is None:
-            return " ".join(words)
+            return kept
         at, length, count = loop
-        del words[at + length : at + length * count]
+        del kept[at + length : at + length * count]
 
 
 def _says_again(words: list[str]) -> bool:

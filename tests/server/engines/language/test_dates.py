@@ -18,6 +18,9 @@ WEDNESDAY = datetime.fromisoformat("2026-11-25T10:30:00")
     [
         ("Send it today.", "2026-11-25T17:00:00"),
         ("Send it tonight.", "2026-11-25T22:00:00"),
+        ("Send it on Friday of next week.", "2026-12-04T17:00:00"),
+        ("Count them starting Friday.", "2026-11-27T17:00:00"),
+        ("I'm away from Monday to Wednesday, so send it on Tuesday.", "2026-12-01T17:00:00"),
         ("Send it tomorrow.", "2026-11-26T17:00:00"),
         ("Send it tomorrow morning.", "2026-11-26T12:00:00"),
         ("Send it the day after tomorrow.", "2026-11-27T17:00:00"),
@@ -205,3 +208,11 @@ def test_dates_at_the_ends_of_the_calendar_are_read() -> None:
     assert find_due("Send it tomorrow, or in 999 years.", last) == "9999-12-31T17:00:00"
     first = datetime.fromisoformat("0001-01-01T00:00:00")
     assert [moment.first for moment in find_moments("yesterday and tomorrow", first)] == ["0001-01-02"]
+
+
+def test_the_day_of_the_task_counts_before_others() -> None:
+    """A day of another clause is not when the task is due."""
+    text = "I'm off on Thursday, but Friday I'll send it."
+    assert (
+        find_due(text, datetime.fromisoformat("2026-11-25T10:00:00"), verb=text.index("send")) == "2026-11-27T17:00:00"
+    )

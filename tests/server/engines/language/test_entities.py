@@ -97,6 +97,82 @@ def test_entities_have_type_value_and_place(text: str, found: list[Mention]) -> 
     assert list(finder().find(text)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("last week or the week of the ninth", [("daterange", "last week"), ("daterange", "the week of the ninth")]),
+        ("from Monday to Thursday, since 2019", [("daterange", "Monday to Thursday"), ("daterange", "2019")]),
+        ("It's August, but in June it rained.", [("daterange", "August"), ("daterange", "June")]),
+        ("in twenty twenty three and in '09", [("daterange", "twenty twenty three"), ("daterange", "'09")]),
+        ("the next two weeks, last quarter", [("daterange", "the next two weeks"), ("daterange", "last quarter")]),
+        ("over the summer or next spring", [("daterange", "the summer"), ("daterange", "next spring")]),
+        ("Let us see the summer barge.", []),
+        ("tomorrow morning, Friday night, tonight", [
+            ("datetime", "tomorrow morning"), ("datetime", "Friday night"), ("datetime", "tonight"),
+        ]),
+        ("on the twenty-first at nine thirty", [("datetime", "the twenty-first at nine thirty")]),
+        ("Friday of next week at ten in the evening", [("datetime", "Friday of next week at ten in the evening")]),
+        ("around four or before nine", [("time", "four"), ("time", "nine")]),
+        ("by christmas eve or black friday", [("date", "christmas eve"), ("date", "black friday")]),
+    ],
+)  # fmt: skip
+def test_times_of_all_kinds(text: str, found: list[tuple[str, str]]) -> None:
+    """Stretches of time, parts of days and spoken hours."""
+    assert [(mention.type, mention.text) for mention in finder().find(text)] == found
+
+
+def test_stretches_of_time_have_both_ends() -> None:
+    """Read against the start of the conversation."""
+    found = finder().find("last month, since 2019, next winter, Q3, last night")
+    assert [mention.start or mention.value for mention in found] == [
+        "2026-02-01", "2019-01-01", "2026-12-01", "2026-07-01", "2026-03-03 22:00:00",
+    ]  # fmt: skip
+    assert [mention.end for mention in found] == ["2026-02-28", "2019-12-31", "2027-02-28", "2026-09-30", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("three quotes, four of them late", ["three", "four"]),
+        ("ten minutes in room five, version two", []),
+        ("a ten-day, two-room tour", []),
+        ("Five is a lot, I need nine.", []),
+        ("We sent eleven and four.", []),
+        ("all six, more than thirty", ["six", "thirty"]),
+    ],
+)
+def test_numbers_count_things(text: str, found: list[str]) -> None:
+    """Measures, names and numbers that stand alone are no counts."""
+    assert [mention.text for mention in finder().find(text) if mention.type == "number"] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("We sent it to a mill in Dunmore.", [("location", "Dunmore")]),
+        ("In Dunmore, that is.", [("location", "Dunmore")]),
+        ("It is in St. Osyth or on Quarry Street.", [("location", "St. Osyth"), ("location", "Quarry Street")]),
+        ("Then ask Oduya about it.", [("person", "Oduya")]),
+        ("Councillor Oduya, who lost.", [("person", "Oduya")]),
+        ("The people of Harrow Tiles sent it.", [("organization", "Harrow Tiles")]),
+        ("We do it in English, on Excel.", []),
+        ("ask fernando about bogota", [("person", "fernando"), ("location", "bogota")]),
+        ("that is nice and i will reach out", []),
+        ("eleven cents, ten quid", [("money", "eleven cents"), ("money", "ten quid")]),
+    ],
+)
+def test_names_without_a_list(text: str, found: list[tuple[str, str]]) -> None:
+    """Capitals and the words around a name tell its kind; lists do where no capitals are kept."""
+    assert [(mention.type, mention.text) for mention in finder().find(text)] == found
+
+
+def test_names_are_learned_from_the_conversation() -> None:
+    """What one sentence explains holds in the others."""
+    texts = ["We sit in Dunmore.", "What did Dunmore do?"]
+    assert [mention.type for mention in finder(texts=texts).find(texts[1])] == ["location"]
+    assert finder().find(texts[1]) == ()
+
+
 def test_own_kinds_stand_beside_the_others() -> None:
     """Whole words in any case; the value is the caller's, or what was looked for."""
     own = [

@@ -32,6 +32,8 @@ def _score(text: str) -> float:
         "how about the small door",
         "okay and what is that",
         "good morning this is the tower how can i help you",
+        "so if it rains what do we do",
+        "and if it rains what happens then",
     ],
 )
 def test_word_order_makes_a_question_without_its_mark(text: str) -> None:

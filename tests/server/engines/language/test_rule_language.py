@@ -71,11 +71,20 @@ def test_assignee_of_two(speaker: Speaker | None, text: str, assignee: Speaker |
     assert _only(analysis).assignee == assignee
 
 
-def test_you_is_nobody_among_three() -> None:
-    """With more than two speakers "you" alone does not tell who is meant."""
-    analysis = _analyse((NOOR, "Right."), (UMA, "Right."), (PIET, "Could you label the boxes?"))
+@pytest.mark.parametrize(
+    ("text", "assignee"),
+    [
+        ("Could you label the boxes?", UMA),
+        ("Could you all label the boxes?", None),
+        ("Team, please label the boxes.", None),
+        ("It would be useful to have the boxes labelled, Noor, by Friday.", NOOR),
+    ],
+)
+def test_you_among_three_is_who_spoke_before(text: str, assignee: Speaker | None) -> None:
+    """With more than two speakers "you" is the one who is called, else whoever is answered, unless all are asked."""
+    analysis = _analyse((NOOR, "Right."), (UMA, "Right."), (PIET, "Well."), (PIET, text))
 
-    assert _only(analysis).assignee is None
+    assert _only(analysis).assignee == assignee
 
 
 def test_shared_first_name_stays_a_name() -> None:
