@@ -23,7 +23,7 @@ from symbl_async.server.engines.decode import Recording
 from symbl_async.server.engines.language import RuleLanguage
 from symbl_async.server.engines.plugins import load_engine
 from symbl_async.server.engines.recording import transcribe_recording
-from symbl_async.server.engines.speech.alignment import Aligner, fill_gaps
+from symbl_async.server.engines.speech.alignment import Aligner, fill_gaps, shared
 from symbl_async.server.engines.speech.moonshine import MoonshineEngine
 from symbl_async.server.engines.speech.passages import (
     LONGEST_PASSAGE,
@@ -394,3 +394,29 @@ def test_telephone_sound_is_recognised(engine: MoonshineEngine) -> None:
     segments = list(engine.transcribe(blocks(resampled(coded, 8_000, SAMPLE_RATE)), SpeechOptions(mode="phone")))
     heard = " ".join(segment.text for segment in segments)
     assert jiwer.wer(plain(REFERENCES["librivox_sense_0870"]), plain(heard)) <= 0.1
+
+
+def test_way_that_was_lost_is_found_with_a_wider_beam(engine: MoonshineEngine) -> None:
+    """In verse without pauses, where misheard words lead the search astray, most words are where they are said."""
+    rows = [line.split("\t") for line in (DATA / "word_times.tsv").read_text("utf-8").splitlines()]
+    said = [(word, float(start)) for name, start, word in rows if name == "librivox_sonnet_1"]
+    with (DATA / "media" / "librivox_sonnet_1.mp3").open("rb") as file:
+        sound = np.concatenate(list(Recording(file, SpeechOptions()).blocks()))[: 27 * SAMPLE_RATE]
+    found = [
+        (plain(word.text), word.start)
+        for segment in engine.transcribe(blocks(sound), SpeechOptions())
+        for word in segment.words
+    ]
+    once = {word for word, _ in said if sum(word == other for other, _ in said) == 1}
+    starts = dict(said)
+    off = sorted(abs(start - starts[word]) for word, start in found if word in once)
+    assert len(off) > 25
+    assert off[len(off) * 3 // 4] < 0.3
+
+
+def test_words_that_were_not_said_share_the_time() -> None:
+    """They are spread over the whole sound instead of being squeezed into a part of it."""
+    with (EXAMPLES / "librivox_sense_0870.wav").open("rb") as file:
+        speech = np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768
+    words = ["umbrella", "potato", "giraffe", "volcano", "telephone", "butterfly", "democracy", "pineapple"]
+    assert Aligner().align(words, speech) == shared(words, 0.0, len(speech) / SAMPLE_RATE)

@@ -7,6 +7,7 @@ found all words do so over the whole stretch. No confidence comes out of this, a
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from ..base import SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..base import PCM
 
@@ -23,6 +24,17 @@ _FRAMES_PER_SECOND = 100
 _GRAMMAR = "words"
 _SKIP = 1e-2
 """Price of passing a word over, as a probability."""
+
+_LOST = 0.05
+"""Share of words passed over from which on the search has rather lost its way than met wrong words."""
+
+_HOPELESS = 0.15
+"""The same after the second try: a way that was lost twice puts words further off than sharing the time does."""
+
+_NARROW = {"beam": 1e-48, "wbeam": 7e-29, "pbeam": 1e-48}
+_WIDE = {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80}
+"""How much less likely than the best a path may be that is still followed. The narrow beam is the library's own; the
+wide one takes four times as long."""
 
 _LEAST = 0.05
 """Seconds that a word takes at least, where there is room."""
@@ -34,24 +46,28 @@ class Aligner:
     """Finds when each word was said. One instance per process; it is not for several threads."""
 
     def __init__(self) -> None:
-        # Only here: the pronouncing dictionary takes a third of a second and thirty megabytes.
-        import pocketsphinx
+        self._narrow = _decoder(_NARROW)
 
-        self._decoder: Any = pocketsphinx.Decoder(
-            hmm=pocketsphinx.get_model_path("en-us/en-us"),
-            dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
-            lm=None,
-            samprate=SAMPLE_RATE,
-            # By default the level of the sound is learned from one stretch to the next.
-            cmn="batch",
-            loglevel="FATAL",
-        )
+    @cached_property
+    def _wide(self) -> Any:
+        return _decoder(_WIDE)
 
     def align(self, words: Sequence[str], samples: PCM) -> list[Times]:
-        """Give start and end of each of *words* in seconds: in order, without overlap, within the samples."""
+        """Give start and end of each of *words* in seconds: in order, without overlap, within the samples.
+
+        Where a word was misheard the right path can fall out of the beam, and everything behind it is squeezed into
+        what is left of the sound. Such a stretch is aligned again with a wider beam. Where that is lost too, as in
+        speech of another language, the words share the time by length.
+        """
         spoken = [(index, part) for index, word in enumerate(words) for part in self._known_parts(word)]
+        parts = [part for _, part in spoken]
+        found = _search(self._narrow, parts, samples)
+        if len(parts) - len(found) > _LOST * len(parts):
+            found = max(found, _search(self._wide, parts, samples), key=len)
+            if len(parts) - len(found) > _HOPELESS * len(parts):
+                found = []
         times: list[Times | None] = [None] * len(words)
-        for at, (start, end) in self._search([part for _, part in spoken], samples):
+        for at, (start, end) in found:
             index = spoken[at][0]
             known = times[index]
             times[index] = (start, end) if known is None else (known[0], end)
@@ -59,7 +75,7 @@ class Aligner:
 
     def knows(self, word: str) -> bool:
         """Tell whether *word*, in lower case, is in the pronouncing dictionary."""
-        return self._decoder.lookup_word(word) is not None
+        return self._narrow.lookup_word(word) is not None
 
     def _known_parts(self, word: str) -> list[str]:
         """Split a hyphenated *word*; give nothing if any part of it is not in the dictionary."""
@@ -74,40 +90,56 @@ class Aligner:
             known.append(match)
         return known
 
-    def _search(self, parts: Sequence[str], samples: PCM) -> list[tuple[int, Times]]:
-        """Align *parts*, all of which are in the dictionary: gives the index of each that was found and its time.
 
-        Any part may be passed over at a price, since what was recognised may be wrong, or words that are in no
-        dictionary may stand between: without that, one such word would leave the whole stretch unaligned.
-        """
-        if not parts:
-            return []
-        decoder = self._decoder
-        pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
-        steps = [(at, at + 1, 1.0, part) for at, part in enumerate(parts)]
-        skips = [(at, at + 1, _SKIP) for at in range(len(parts))]
+def _decoder(beams: Mapping[str, float]) -> Any:
+    # Only here: the pronouncing dictionary takes a third of a second and thirty megabytes.
+    import pocketsphinx
+
+    return pocketsphinx.Decoder(
+        hmm=pocketsphinx.get_model_path("en-us/en-us"),
+        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
+        lm=None,
+        samprate=SAMPLE_RATE,
+        # By default the level of the sound is learned from one stretch to the next.
+        cmn="batch",
+        loglevel="FATAL",
+        **beams,
+    )
+
+
+def _search(decoder: Any, parts: Sequence[str], samples: PCM) -> list[tuple[int, Times]]:
+    """Align *parts*, all of which are in the dictionary: gives the index of each that was found and its time.
+
+    Any part may be passed over at a price, since what was recognised may be wrong, or words that are in no
+    dictionary may stand between: without that, one such word would leave the whole stretch unaligned.
+    """
+    if not parts:
+        return []
+    pcm = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
+    steps = [(at, at + 1, 1.0, part) for at, part in enumerate(parts)]
+    skips = [(at, at + 1, _SKIP) for at in range(len(parts))]
+    try:
+        decoder.add_fsg(_GRAMMAR, decoder.create_fsg(_GRAMMAR, 0, len(parts), [*steps, *skips]))
+        decoder.activate_search(_GRAMMAR)
+        # Whatever it keeps of earlier sound would move times by hundredths of a second.
+        decoder.reinit_feat()
+        decoder.start_utt()
         try:
-            decoder.add_fsg(_GRAMMAR, decoder.create_fsg(_GRAMMAR, 0, len(parts), [*steps, *skips]))
-            decoder.activate_search(_GRAMMAR)
-            # Whatever it keeps of earlier sound would move times by hundredths of a second.
-            decoder.reinit_feat()
-            decoder.start_utt()
-            try:
-                decoder.process_raw(pcm, full_utt=True)
-            finally:
-                decoder.end_utt()
-            heard = [
-                (re.sub(r"\(\d+\)$", "", each.word), each.start_frame, each.end_frame + 1)
-                for each in decoder.seg() or ()
-                if not each.word.startswith(("<", "[", "+", "("))
-            ]
-        # The binding reports whatever goes wrong, a far too short stretch included, as this.
-        except RuntimeError:
-            return []
-        return [
-            (at, (start / _FRAMES_PER_SECOND, end / _FRAMES_PER_SECOND))
-            for at, (_, start, end) in zip(_placed([word for word, _, _ in heard], parts), heard, strict=True)
+            decoder.process_raw(pcm, full_utt=True)
+        finally:
+            decoder.end_utt()
+        heard = [
+            (re.sub(r"\(\d+\)$", "", each.word), each.start_frame, each.end_frame + 1)
+            for each in decoder.seg() or ()
+            if not each.word.startswith(("<", "[", "+", "("))
         ]
+    # The binding reports whatever goes wrong, a far too short stretch included, as this.
+    except RuntimeError:
+        return []
+    return [
+        (at, (start / _FRAMES_PER_SECOND, end / _FRAMES_PER_SECOND))
+        for at, (_, start, end) in zip(_placed([word for word, _, _ in heard], parts), heard, strict=True)
+    ]
 
 
 def _placed(heard: Sequence[str], parts: Sequence[str]) -> list[int]:
