@@ -12,9 +12,6 @@ import nbclient
 import nbformat
 import pytest
 
-from symbl_async.models._parameters import _MEDIA
-from symbl_async.server.parameters import NOT_HONOURED_YET
-
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 FELLOW_AMERICANS = "ask what you can do for your country"
@@ -64,15 +61,6 @@ def test_first_program_runs_in_a_notebook(first_program: str) -> None:
     nbclient.NotebookClient(notebook, timeout=110, kernel_name="python3", resources=resources).execute()
     outputs = [output for cell in notebook.cells for output in cell.outputs]
     assert FELLOW_AMERICANS in "".join(output.get("text", "") for output in outputs).lower()
-
-
-def test_every_parameter_that_is_not_honoured_is_listed() -> None:
-    """The list of parameters that the server only stores is the server's own."""
-    section = re.search(r"\*\*not honoured yet\*\*: (.*?)\.", README, re.DOTALL)
-    assert section is not None
-    listed = set(re.findall(r"`(\w+)`", section[1]))
-    snake = {wire: name for name, (wire, _) in _MEDIA.items()}
-    assert listed == {snake[name] for name in NOT_HONOURED_YET}
 
 
 def test_documented_commands_exist() -> None:

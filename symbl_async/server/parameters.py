@@ -24,13 +24,6 @@ from .tracker_forms import MOST_OF_A_TRACKER
 
 Reading = Callable[[str, Any], Any]
 
-NOT_HONOURED_YET = frozenset(
-    {
-        "customVocabulary",
-    }
-)
-"""Parameters that are checked and kept with the job, but have no effect in this version."""
-
 LANGUAGES = (
     "en-US", "en-GB", "en-AU", "en-IE", "en-IN", "en-ZA", "ru-RU", "fr-CA", "fr-FR", "de-DE",
     "it-IT", "nl-NL", "ja-JP", "es-US", "es-ES", "ar-SA", "hi-IN", "pt-BR", "pt-PT", "fa-IR",

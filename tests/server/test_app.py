@@ -259,6 +259,7 @@ def test_missing_speech_packages_are_told_with_the_command() -> None:
         refusal = media_refusal("moonshine", find=lambda name, missing=missing: None if name == missing else name)
         assert refusal is not None
         assert "pip install 'symbl_async[local]'" in refusal
+        assert "pip install 'symbl_async[pocketsphinx]' and --speech pocketsphinx" in refusal
 
 
 def test_worker_does_not_load_the_web_server() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+import av
 import jiwer
 import numpy as np
 import pytest
@@ -23,7 +25,14 @@ from symbl_async.server.engines.plugins import load_engine
 from symbl_async.server.engines.recording import transcribe_recording
 from symbl_async.server.engines.speech.alignment import Aligner, fill_gaps, shared
 from symbl_async.server.engines.speech.moonshine import MoonshineEngine
-from symbl_async.server.engines.speech.passages import LONGEST_PASSAGE, Passage, Stretch, find_passages, find_stretches
+from symbl_async.server.engines.speech.passages import (
+    LONGEST_PASSAGE,
+    Passage,
+    Stretch,
+    audible,
+    find_passages,
+    find_stretches,
+)
 from symbl_async.server.engines.speech.sanity import is_degenerate, without_loops
 
 DATA = Path(__file__).parents[1] / "data"
@@ -177,6 +186,19 @@ def test_same_recording_gives_the_same_lines(engine: MoonshineEngine) -> None:
         assert lines() == before
 
 
+def test_expected_phrases_are_written_as_the_caller_does(
+    transcribe: Callable[..., tuple[tuple[Line, ...], float]],
+) -> None:
+    """A phrase of the custom vocabulary takes the place and the time of what sounds like it; the rest stays."""
+    plainly, _ = transcribe("jfk.flac")
+    written, _ = transcribe("jfk.flac", custom_vocabulary=("Kountry", "Parrot"))
+    assert [line.text.replace("country", "Kountry") for line in plainly] == [line.text for line in written]
+    assert "Kountry" in written[-1].text
+    assert [word.start for line in plainly for word in line.words] == [
+        word.start for line in written for word in line.words
+    ]
+
+
 def test_what_the_detector_heard_before_is_forgotten(engine: MoonshineEngine) -> None:
     """Speech is found at the same places, to the sample, in whatever order recordings come."""
     sounds = {}
@@ -195,6 +217,17 @@ def test_unknown_engine_is_named() -> None:
     """A name that no package offers is a matter of configuration."""
     with pytest.raises(ConfigurationError, match="no speech engine 'parrot'"):
         load_engine("speech", "parrot:/somewhere")
+
+
+def test_without_the_recogniser_the_fallback_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both commands that can help are in the message."""
+    for module in [name for name in sys.modules if name.startswith("moonshine_voice")]:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "moonshine_voice", None)
+    monkeypatch.delitem(sys.modules, "symbl_async.server.engines.speech.moonshine")
+    with pytest.raises(ConfigurationError, match=r"moonshine_voice.*pip install 'symbl_async\[local\]'") as caught:
+        load_engine("speech", "moonshine")
+    assert "pip install 'symbl_async[pocketsphinx]' and --speech pocketsphinx" in str(caught.value)
 
 
 def test_missing_model_is_named(tmp_path: Path) -> None:
@@ -310,6 +343,58 @@ def test_alignment_survives_wrong_and_unknown_words() -> None:
         starts[text] = dict(zip(words, times, strict=True))
     right, wrong = starts[texts[0]], starts[texts[1]]
     assert wrong["young"][0] == pytest.approx(right["young"][0], abs=0.1)
+
+
+def test_alignment_depends_on_its_input_alone() -> None:
+    """Not on what was aligned before."""
+    speech = {}
+    for name in ("0880", "0890"):
+        with (EXAMPLES / f"librivox_sense_{name}.wav").open("rb") as file:
+            speech[name] = np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768
+    aligner = Aligner()
+    words = {name: REFERENCES[f"librivox_sense_{name}"].split() for name in speech}
+    before = aligner.align(words["0880"], speech["0880"])
+    aligner.align(words["0890"], speech["0890"])
+    assert aligner.align(words["0880"], speech["0880"]) == before
+
+
+def test_quiet_speech_is_raised_and_other_sound_left() -> None:
+    """What is recorded far too quietly is brought to a usual level, without a change of anything else."""
+    sound = pattern((0.2, 1.0))
+    assert audible(sound) is sound
+    raised = audible(sound * np.float32(0.01))
+    assert np.allclose(raised / raised.max(), sound / sound.max(), atol=1e-5)
+    assert 0.05 < raised.max() < 0.5
+    assert not audible(np.zeros(SAMPLE_RATE, np.float32)).any()
+
+
+def test_quiet_recordings_give_the_same_words(engine: MoonshineEngine) -> None:
+    """Forty decibels less than usual change nothing."""
+    with (EXAMPLES / "librivox_sense_0880.wav").open("rb") as file:
+        speech = np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768
+    texts = [
+        " ".join(segment.text for segment in engine.transcribe(blocks(speech * np.float32(gain)), SpeechOptions()))
+        for gain in (1.0, 0.01)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_telephone_sound_is_recognised(engine: MoonshineEngine) -> None:
+    """At most a tenth of the words is wrong of read speech at 8 kHz in mu-law."""
+
+    def resampled(sound: np.ndarray, rate: int, to: int) -> np.ndarray:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=to)
+        frame = av.AudioFrame.from_ndarray(sound.reshape(1, -1), format="flt", layout="mono")
+        frame.sample_rate = rate
+        return np.concatenate([each.to_ndarray()[0] for part in (frame, None) for each in resampler.resample(part)])
+
+    with (EXAMPLES / "librivox_sense_0870.wav").open("rb") as file:
+        narrow = resampled(np.frombuffer(file.read()[44:], "<i2").astype(np.float32) / 32768, SAMPLE_RATE, 8_000)
+    steps = np.round((np.sign(narrow) * np.log1p(255 * np.abs(narrow)) / np.log(256) + 1) * 127.5) / 127.5 - 1
+    coded = (np.sign(steps) * (np.power(256, np.abs(steps)) - 1) / 255).astype(np.float32)
+    segments = list(engine.transcribe(blocks(resampled(coded, 8_000, SAMPLE_RATE)), SpeechOptions(mode="phone")))
+    heard = " ".join(segment.text for segment in segments)
+    assert jiwer.wer(plain(REFERENCES["librivox_sense_0870"]), plain(heard)) <= 0.1
 
 
 def test_way_that_was_lost_is_found_with_a_wider_beam(engine: MoonshineEngine) -> None:

@@ -149,7 +149,11 @@ def load_engine(kind: Kind, setting: str, outside: Outside | None = None) -> Any
     except ImportError as error:
         package = getattr(points[parsed.name].dist, "name", "symbl_async")
         ours = package == "symbl_async"
-        advice = install_command(parsed.name) if ours else f"the package {package!r} should say how to install it."
+        advice = (
+            f"{install_command(parsed.name)}.{fallback(parsed.name)}"
+            if ours
+            else f"the package {package!r} should say how to install it."
+        )
         msg = f"The {kind} engine {parsed.name!r} needs the module {error.name or error}: {advice}"
         raise ConfigurationError(msg) from error
     return load(parsed, outside or Nowhere())
@@ -163,5 +167,15 @@ def unknown_engine(kind: Kind, name: str, known: Iterable[str]) -> str:
 
 def install_command(engine: str) -> str:
     """What to type to get what *engine* needs."""
-    extra = "whisper" if engine == "faster-whisper" else "local"
+    extra = {"faster-whisper": "whisper", "pocketsphinx": "pocketsphinx"}.get(engine, "local")
     return f"pip install 'symbl_async[{extra}]'"
+
+
+def fallback(engine: str) -> str:
+    """What to do where *engine* cannot be installed: a sentence with a blank before it, or nothing."""
+    if engine != "moonshine":
+        return ""
+    return (
+        f" Where moonshine-voice has no wheel for this platform, {install_command('pocketsphinx')} and "
+        "--speech pocketsphinx do without it, at the price of far more errors."
+    )

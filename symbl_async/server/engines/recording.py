@@ -9,6 +9,7 @@ from typing import BinaryIO
 from attrs import evolve
 
 from .base import Diarizer, EngineError, Line, Segment, Speaker, SpeechEngine, SpeechOptions, Word
+from .punctuation import mark_questions
 
 Split = Callable[[str], Sequence[str]]
 
@@ -39,12 +40,14 @@ def transcribe_recording(
         heard = engine.transcribe(recording.blocks(), options)
         timed = [evolve(segment, words=tuple(_words(segment))) for segment in heard]
         segments = diarizer.attribute(recording.blocks(), timed, options.speakers)
-        return tuple(_lines(segments, None, split, options.first_speaker)), recording.duration
+        voices = _lines(segments, None, split, options.first_speaker)
+        return tuple(mark_questions(voices, options.language)), recording.duration
     channels = [
         list(_lines(engine.transcribe(recording.blocks(channel), options), _speaker(channel, options), split))
         for channel in recording.channels
     ]
-    return tuple(heapq.merge(*channels, key=lambda line: line.start)), recording.duration
+    lines = heapq.merge(*channels, key=lambda line: line.start)
+    return tuple(mark_questions(lines, options.language)), recording.duration
 
 
 def _speaker(channel: int | None, options: SpeechOptions) -> Speaker | None:

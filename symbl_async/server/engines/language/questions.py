@@ -28,6 +28,8 @@ UNMARKED: Final = 0.8
 _RUN_ON: Final = 0.65
 _DECLARATIVE: Final = 0.75
 _FRAGMENT: Final = 0.6
+_OPENING: Final = 6
+"""Words in which a sentence has begun: "okay so Anna, tell me ..."."""
 
 _SUBJECTS: Final = (PERSONAL | DETERMINERS | INDEFINITES | words("there people one customers users me")) - words("such")
 _POINTERS: Final = words("this that these those it there he she they we you i")
@@ -97,6 +99,26 @@ def question_score(tokens: Sequence[Token], known: frozenset[str] = frozenset())
     if marked:
         return _DECLARATIVE if sum(not token.punctuation for token in tokens) > 3 else _FRAGMENT
     return 0.0
+
+
+def asks_outright(tokens: Sequence[Token], known: frozenset[str] = frozenset()) -> bool:
+    """Tell whether word order alone makes it a question, of the kind that is written with a question mark.
+
+    Tags and run-on sentences are too unsure, and "I was wondering if ..." or "tell me why ..." end in a full stop.
+
+    Args:
+        tokens: The sentence.
+        known: First names of the people in the conversation, in lower case.
+    """
+    if question_score(tokens, known) < UNMARKED:
+        return False
+    for index, token in enumerate(tokens[:_OPENING]):
+        if _embeds(tokens, index) or (token.norm == "tell" and norm_at(tokens, index + 1) in ("me", "us")):
+            return False
+        # "Can you tell me ..." asks.
+        if token.norm in AUXILIARIES:
+            break
+    return True
 
 
 def _quotes_self(tokens: Sequence[Token]) -> bool:

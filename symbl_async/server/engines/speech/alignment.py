@@ -73,6 +73,10 @@ class Aligner:
             times[index] = (start, end) if known is None else (known[0], end)
         return fill_gaps(words, times, len(samples) / SAMPLE_RATE)
 
+    def knows(self, word: str) -> bool:
+        """Tell whether *word*, in lower case, is in the pronouncing dictionary."""
+        return self._narrow.lookup_word(word) is not None
+
     def _known_parts(self, word: str) -> list[str]:
         """Split a hyphenated *word*; give nothing if any part of it is not in the dictionary."""
         parts = [part for part in re.split(r"[-/\u2013\u2014]", word.lower()) if part]
@@ -80,7 +84,7 @@ class Aligner:
         for part in parts:
             bare = re.sub(r"^[^\w]+|[^\w]+$", "", part.replace("\u2019", "'"))
             candidates = (bare, bare.removesuffix("'s"), bare.replace("'", ""), bare.replace(".", ""))
-            match = next((each for each in candidates if each and self._narrow.lookup_word(each)), None)
+            match = next((each for each in candidates if each and self.knows(each)), None)
             if match is None:
                 return []
             known.append(match)

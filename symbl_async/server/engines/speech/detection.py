@@ -12,7 +12,7 @@ import numpy as np
 
 from ....errors import ConfigurationError
 from ..base import SAMPLE_RATE
-from .passages import LONGEST_PASSAGE, without_long
+from .passages import LONGEST_PASSAGE, audible, without_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,6 +53,7 @@ class SpeechDetector:
 
     def __call__(self, samples: PCM) -> list[Span]:
         """Give the speech in *samples* as (start, end) in seconds, in order, none of it longer than a passage."""
+        samples = audible(samples)
         self._network.reset()
         seconds = self._frame / SAMPLE_RATE
         spans = [(first * seconds, last * seconds) for first, last in _runs(self._probabilities(samples), seconds)]

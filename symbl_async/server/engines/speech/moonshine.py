@@ -21,8 +21,9 @@ from ....errors import ConfigurationError
 from ..base import SAMPLE_RATE, EngineError, Segment, Word
 from .alignment import Aligner, fill_gaps
 from .detection import SpeechDetector
-from .passages import LONGEST_PASSAGE, Passage, find_passages
+from .passages import LONGEST_PASSAGE, Passage, audible, find_passages
 from .sanity import is_degenerate, without_loops
+from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,27 +67,28 @@ class MoonshineEngine:
         if not self.supports(options.language):
             raise EngineError(f"Speech in {options.language} cannot be recognised here; the model knows English only.")
         try:
+            vocabulary = Vocabulary(options.custom_vocabulary, self._knows)
             for passage in find_passages(blocks, self._detect):
-                yield from self._segments(passage)
+                yield from self._segments(passage, vocabulary)
         except MoonshineError as error:
             raise EngineError("The speech recogniser could not process this recording.") from error
 
-    def _segments(self, passage: Passage) -> Iterator[Segment]:
+    def _segments(self, passage: Passage, vocabulary: Vocabulary) -> Iterator[Segment]:
         words = self._recognise(passage, _RETRIES).split()
         if not words:
             return
         times = passage.placed(self._times(words, passage))
-        timed = [Word(text, *time) for text, time in zip(words, times, strict=True)]
+        timed = vocabulary.corrected([Word(text, *time) for text, time in zip(words, times, strict=True)])
         first = 0
         for index in range(1, len(timed) + 1):
             if index == len(timed) or timed[index].start - timed[index - 1].end >= _PAUSE:
-                run = tuple(timed[first:index])
+                run = timed[first:index]
                 yield Segment(" ".join(word.text for word in run), run[0].start, run[-1].end, words=run)
                 first = index
 
     def _recognise(self, passage: Passage, retries: int) -> str:
         """Recognise a passage; what comes out as nonsense is tried again in halves."""
-        samples = passage.samples
+        samples = audible(passage.samples)
         lack = max(0, int(_LEAST_INPUT * SAMPLE_RATE) - len(samples))
         padded = np.pad(samples, (lack // 2, lack - lack // 2))
         lines = self._recogniser.transcribe_without_streaming(padded.tolist(), SAMPLE_RATE).lines
@@ -101,6 +103,10 @@ class MoonshineEngine:
         if self._aligner is None:
             return fill_gaps(words, [None] * len(words), passage.duration)
         return self._aligner.align(words, passage.samples)
+
+    def _knows(self, word: str) -> bool:
+        # Without a dictionary each word counts as an ordinary one, and the fewest are corrected.
+        return self._aligner is None or self._aligner.knows(word)
 
     @cached_property
     def _aligner(self) -> Aligner | None:

@@ -25,6 +25,7 @@ LONGEST_PASSAGE = 28.0
 """Seconds. Measured on read, synthetic and telephone speech: 12 % word errors with 15 s, 11 % with 20, 9 % with 28."""
 
 _WINDOW = 60.0
+_FRAME = SAMPLE_RATE // 50
 _SETTLED = 1.0
 _LEAD = 0.5
 _MARGIN = 0.5
@@ -35,6 +36,11 @@ no continuation. Without this, words of one turn come back in another, and sente
 # The detector reports a quarter of a second more than it hears: less than this is a click.
 _SHORTEST_STRETCH = 0.3
 _SILENT_PEAK = 1e-3
+
+_QUIET = 0.018
+_RAISED = 0.1
+"""Levels of the louder parts, as root mean square. Measured: a call 35 dB under its usual level has 27 % word errors as
+it is, and 12 % raised, like the call itself. Raising what is at a usual level made more errors than it mended."""
 
 
 @frozen(eq=False)
@@ -172,6 +178,12 @@ def without_long(samples: PCM, spans: Iterable[tuple[float, float]], longest: fl
     return cut
 
 
+def audible(samples: PCM) -> PCM:
+    """Raise speech that is recorded far too quietly; other sound is given back as it is."""
+    level = float(np.quantile(_levels(samples), 0.95)) if len(samples) >= _FRAME else 0.0
+    return samples * np.float32(_RAISED / level) if 0.0 < level < _QUIET else samples
+
+
 def _loud_spans(window: PCM, detect: Callable[[PCM], Sequence[tuple[float, float]]]) -> list[tuple[float, float]]:
     """Detect speech, but for clicks and digital silence, in which a recogniser would hear words."""
     if _is_silent(window):  # a detector takes as long for hours of nothing as for hours of speech
@@ -203,16 +215,21 @@ def _cut_out(window: PCM, offset: int, spans: Sequence[tuple[float, float]], *, 
 
 def _sounding(stretch: Stretch) -> tuple[float, float]:
     """Where a stretch is not silent, in seconds of the recording; what is soft against the rest counts as silent."""
-    step = SAMPLE_RATE // 50
-    if len(stretch.samples) < step:
+    if len(stretch.samples) < _FRAME:
         return stretch.start, stretch.end
-    frames = stretch.samples[: len(stretch.samples) // step * step].reshape(-1, step)
-    levels = np.sqrt(np.square(frames).mean(axis=1))
+    levels = _levels(stretch.samples)
     heard = np.flatnonzero(levels > np.quantile(levels, 0.95) / 20)
     if not heard.size:
         return stretch.start, stretch.end
-    low = stretch.start + max(0, int(heard[0]) - 1) * step / SAMPLE_RATE
-    return low, min(stretch.end, stretch.start + (int(heard[-1]) + 2) * step / SAMPLE_RATE)
+    low = stretch.start + max(0, int(heard[0]) - 1) * _FRAME / SAMPLE_RATE
+    return low, min(stretch.end, stretch.start + (int(heard[-1]) + 2) * _FRAME / SAMPLE_RATE)
+
+
+def _levels(samples: PCM) -> PCM:
+    """Root mean squares of the frames that *samples* hold."""
+    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    levels: PCM = np.sqrt(np.square(frames).mean(axis=1))
+    return levels
 
 
 def _quietest(samples: PCM, middle: float, reach: float) -> int:
