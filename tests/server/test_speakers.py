@@ -339,7 +339,7 @@ def test_lines_end_where_the_speaker_changes() -> None:
     one, two = Speaker("Speaker 1"), Speaker("Speaker 2")
     engine = Scripted()
     assert lines_of(engine, diarize=True, speakers=2) == [
-        ("Shall we", one, 1),
+        ("Shall we?", one, 1),
         ("yes please.", two, 2),
         ("Good.", two, 2),
     ]
