@@ -25,11 +25,14 @@ _GRAMMAR = "words"
 _SKIP = 1e-8
 """Price of passing a word over, as a probability."""
 
-_LOST = 0.05
-"""Share of words passed over from which on the search has rather lost its way than met wrong words."""
+_LOST = 0.1
+"""Share of the sound under no word from which on the search has rather lost its way than met wrong words."""
 
-_HOPELESS = 0.15
+_HOPELESS = 0.2
 """The same after the second try: a way that was lost twice puts words further off than sharing the time does."""
+
+_SOFT = 10
+"""Sound that is so many times softer than the louder parts counts as a pause."""
 
 _NARROW = {"beam": 1e-48, "wbeam": 7e-29, "pbeam": 1e-48}
 _WIDE = {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80}
@@ -43,10 +46,15 @@ Times = tuple[float, float]
 
 
 class Aligner:
-    """Finds when each word was said. One instance per process; it is not for several threads."""
+    """Finds when each word was said. One instance per process; it is not for several threads.
 
-    def __init__(self) -> None:
+    Args:
+        retry: Try again with a wider beam where the way was lost.
+    """
+
+    def __init__(self, *, retry: bool = True) -> None:
         self._narrow = _decoder(_NARROW)
+        self._retry = retry
 
     @cached_property
     def _wide(self) -> Any:
@@ -62,9 +70,11 @@ class Aligner:
         spoken = [(index, part) for index, word in enumerate(words) for part in self._known_parts(word)]
         parts = [part for _, part in spoken]
         found = _search(self._narrow, parts, samples)
-        if len(parts) - len(found) > _LOST * len(parts):
-            found = max(found, _search(self._wide, parts, samples), key=len)
-            if len(parts) - len(found) > _HOPELESS * len(parts):
+        if self._retry and (bare := _uncovered(found, samples)) > _LOST:
+            again = _search(self._wide, parts, samples)
+            left = _uncovered(again, samples)
+            found = again if left < bare else found
+            if min(left, bare) > _HOPELESS:
                 found = []
         times: list[Times | None] = [None] * len(words)
         for at, (start, end) in found:
@@ -140,6 +150,20 @@ def _search(decoder: Any, parts: Sequence[str], samples: PCM) -> list[tuple[int,
         (at, (start / _FRAMES_PER_SECOND, end / _FRAMES_PER_SECOND))
         for at, (_, start, end) in zip(_placed([word for word, _, _ in heard], parts), heard, strict=True)
     ]
+
+
+def _uncovered(found: Sequence[tuple[int, Times]], samples: PCM) -> float:
+    """The share of the sound, pauses left out, that lies under none of the words that were found."""
+    size = SAMPLE_RATE // _FRAMES_PER_SECOND
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
+    if not len(frames):
+        return 0.0
+    levels = np.sqrt(np.square(frames).mean(axis=1))
+    loud = levels > np.quantile(levels, 0.95) / _SOFT
+    bare = loud.copy()
+    for _, (start, end) in found:
+        bare[round(start * _FRAMES_PER_SECOND) : round(end * _FRAMES_PER_SECOND)] = False
+    return float(bare.sum() / max(int(loud.sum()), 1))
 
 
 def _placed(heard: Sequence[str], parts: Sequence[str]) -> list[int]:
