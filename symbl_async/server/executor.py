@@ -88,8 +88,31 @@ class Executor(Protocol):
         ...
 
 
-class _DiedError(Exception):
-    """The worker's end of the socket closed, or it sent what is no answer."""
+class GoneError(Exception):
+    """The process at the other end of a socket closed it, or sent what is no answer."""
+
+
+async def receive_frame(connection: socket.socket) -> tuple[int, bytes]:
+    """Read what a worker or a model process sends: its kind and its content.
+
+    Raises:
+        GoneError: The other end closed before, or the frame is too long.
+    """
+    kind, length = FRAME.unpack(await _receive(connection, FRAME.size))
+    if length > MAX_BYTES:
+        raise GoneError
+    return kind, await _receive(connection, length)
+
+
+async def _receive(connection: socket.socket, length: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    parts = bytearray()
+    while len(parts) < length:
+        part = await loop.sock_recv(connection, min(length - len(parts), 1 << 20))
+        if not part:
+            raise GoneError
+        parts += part
+    return bytes(parts)
 
 
 @define(eq=False)
@@ -111,25 +134,19 @@ class _Worker:
             socket.send_fds(self.connection, [header], [] if media is None else [media])
             await loop.sock_sendall(self.connection, data)
             while True:
-                kind, frame = await self._receive_frame(loop)
+                kind, frame = await receive_frame(self.connection)
                 if kind == ANSWER:
                     break
                 replies = dump_replies(await self._outside(frame, spent))
                 await loop.sock_sendall(self.connection, FRAME.pack(0, len(replies)) + replies)
         except OSError:
-            raise _DiedError from None
+            raise GoneError from None
         try:
             if len(frame) > _BIG_ANSWER_BYTES:
                 return await anyio.to_thread.run_sync(load_answer, frame)
             return load_answer(frame)
         except Exception:
-            raise _DiedError from None
-
-    async def _receive_frame(self, loop: asyncio.AbstractEventLoop) -> tuple[int, bytes]:
-        kind, length = FRAME.unpack(await self._receive(loop, FRAME.size))
-        if length > MAX_BYTES:
-            raise _DiedError
-        return kind, await self._receive(loop, length)
+            raise GoneError from None
 
     async def _outside(self, frame: bytes, spent: Counter[Kind]) -> tuple[OutsideReply, ...]:
         """Pass on what the worker asks for: to the one address of that engine, or not at all.
@@ -140,12 +157,12 @@ class _Worker:
             call = await anyio.to_thread.run_sync(load_call, frame)
             post = self.outside[call.engine]
         except Exception:
-            raise _DiedError from None
+            raise GoneError from None
         # An empty call costs something too.
         spent[call.engine] += max(len(call.requests), 1)
         if len(call.requests) > _MOST_AT_ONCE or spent[call.engine] > _MOST_REQUESTS[call.engine]:
             logger.error("worker %d is ended: it asks too much of the %s service", self.process.pid, call.engine)
-            raise _DiedError
+            raise GoneError
         replies: dict[int, OutsideReply] = {}
         room = _MOST_REPLY_BYTES
 
@@ -169,18 +186,9 @@ class _Worker:
                 await self.process.wait()
                 watch.cancel_scope.cancel()
         if self.process.returncode is not None:
-            raise _DiedError
+            raise GoneError
         none = OutsideReply(0, reason="there was no answer in the time that the job has")
         return tuple(replies.get(index, none) for index in range(len(call.requests)))
-
-    async def _receive(self, loop: asyncio.AbstractEventLoop, length: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < length:
-            part = await loop.sock_recv(self.connection, min(length - len(parts), 1 << 20))
-            if not part:
-                raise _DiedError
-            parts += part
-        return bytes(parts)
 
     def growth(self, task: Task) -> int:
         """Bytes by which the process has grown since its first task of each sort, which loads what is kept (Linux)."""
@@ -338,7 +346,7 @@ class WorkerPool:
             end = None
             if task is not None and await anyio.to_thread.run_sync(worker.growth, task) > self._growth:
                 end = "growth"
-        except _DiedError:
+        except GoneError:
             end = "died"
             # It is dead or dying; a signal now would hide what of.
             status = await worker.kill(patience=_DYING)

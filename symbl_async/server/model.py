@@ -26,9 +26,9 @@ import anyio.abc
 import msgspec
 from attrs import define, field
 
-from .engines._wire import FRAME, MAX_BYTES, Call, dump_call, load_replies
+from .engines._wire import FRAME, Call, dump_call, load_replies
 from .engines.plugins import EngineSetting, Kind, OutsideReply, OutsideRequest
-from .executor import Post, log_output, worker_environment
+from .executor import GoneError, Post, log_output, receive_frame, worker_environment
 
 logger = logging.getLogger("symbl_async.server")
 
@@ -57,10 +57,6 @@ class _Asked:
     reply: OutsideReply = _CLOSING
     done: anyio.Event = field(factory=anyio.Event)
     wanted: bool = True
-
-
-class _GoneError(Exception):
-    """The process ended, or sent what is no answer."""
 
 
 @define(eq=False)
@@ -98,24 +94,13 @@ class _Link:
         data = await anyio.to_thread.run_sync(dump_call, Call(kind, requests))
         try:
             await loop.sock_sendall(self.connection, FRAME.pack(0, len(data)) + data)
-            _, length = FRAME.unpack(await self._receive(loop, FRAME.size))
-            if length > MAX_BYTES:
-                raise _GoneError
-            replies = load_replies(await self._receive(loop, length))
+            _, frame = await receive_frame(self.connection)
+            replies = load_replies(frame)
         except (OSError, msgspec.MsgspecError) as error:
-            raise _GoneError from error
+            raise GoneError from error
         if len(replies) != len(requests):
-            raise _GoneError
+            raise GoneError
         return replies
-
-    async def _receive(self, loop: asyncio.AbstractEventLoop, length: int) -> bytes:
-        parts = bytearray()
-        while len(parts) < length:
-            part = await loop.sock_recv(self.connection, min(length - len(parts), 1 << 20))
-            if not part:
-                raise _GoneError
-            parts += part
-        return bytes(parts)
 
     async def end(self, *, patience: float = 0.0) -> int | None:
         """Kill the process, if it does not end by itself within *patience* seconds; returns its exit status."""
@@ -226,7 +211,7 @@ class SharedModel:
             await self._stop(0.0)
             failure = OutsideReply(0, reason=f"the shared model took longer than {self._timeout:g} s and was given up")
             replies = (failure,) * len(batch)
-        except (_GoneError, OSError):
+        except (GoneError, OSError):
             status = await self._stop(_DYING)
             failure = OutsideReply(
                 0,

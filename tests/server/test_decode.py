@@ -15,12 +15,12 @@ from hostile_media import MP4, WAV
 from media import EXAMPLES, encoded, silent_video, tone, wav
 
 from symbl_async.server.engines.base import SAMPLE_RATE, EngineError, SpeechOptions
-from symbl_async.server.engines.decode import Recording, open_media
+from symbl_async.server.engines.decode import Recording
 
 
 def opened(data: bytes, **options: object) -> Recording:
     """*data* as the decoder sees it."""
-    return open_media(io.BytesIO(data), SpeechOptions(**options))  # type: ignore[arg-type]
+    return Recording(io.BytesIO(data), SpeechOptions(**options))  # type: ignore[arg-type]
 
 
 def samples(data: bytes, channel: int | None = None, **options: object) -> np.ndarray:
@@ -237,7 +237,7 @@ def test_memory_does_not_grow_with_the_recording() -> None:
     def peak(seconds: int) -> int:
         file = io.BytesIO(wav(np.tile(tone(1.0), seconds)))
         tracemalloc.start()
-        for _ in open_media(file, SpeechOptions()).blocks():
+        for _ in Recording(file, SpeechOptions()).blocks():
             continue
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -247,17 +247,6 @@ class _Resampler:
                 yield cast("PCM", resampled.to_ndarray())
 
 
-def open_media(file: BinaryIO, options: SpeechOptions) -> Recording:
-    """Open *file* (binary, seekable, from its beginning) as the recording that *options* describe.
-
-    Two channels that are to be recognised separately but carry the same signal count as one.
-
-    Raises:
-        EngineError: The file is not media of the allowed kinds, has no audio, too many channels, or is too long.
-    """
-    return Recording(file, options)
-
-
 def _packets(container: InputContainer, stream: AudioStream) -> Iterator[Any]:
     """Yield packets until the end, or until the container itself is broken: what came before still counts."""
     try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base import SAMPLE_RATE
+from .passages import levels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,11 +155,9 @@ def _search(decoder: Any, parts: Sequence[str], samples: PCM) -> list[tuple[int,
 
 def _uncovered(found: Sequence[tuple[int, Times]], samples: PCM) -> float:
     """The share of the sound, pauses left out, that lies under none of the words that were found."""
-    size = SAMPLE_RATE // _FRAMES_PER_SECOND
-    frames = samples[: len(samples) // size * size].reshape(-1, size)
-    if not len(frames):
+    levels = levels_of(samples, SAMPLE_RATE // _FRAMES_PER_SECOND)
+    if not len(levels):
         return 0.0
-    levels = np.sqrt(np.square(frames).mean(axis=1))
     loud = levels > np.quantile(levels, 0.95) / _SOFT
     bare = loud.copy()
     for _, (start, end) in found:

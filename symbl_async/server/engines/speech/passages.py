@@ -33,7 +33,7 @@ _TURN = 2.5
 """Seconds of silence that end a passage: on a channel of its own somebody else speaks there, and what comes after it is
 no continuation. Without this, words of one turn come back in another, and sentences reach across turns."""
 
-# The detector reports a quarter of a second more than it hears: less than this is a click.
+# Detectors that widen what they hear never report less; from the others, less than this is a click.
 _SHORTEST_STRETCH = 0.3
 _SILENT_PEAK = 1e-3
 
@@ -180,7 +180,7 @@ def without_long(samples: PCM, spans: Iterable[tuple[float, float]], longest: fl
 
 def audible(samples: PCM) -> PCM:
     """Raise speech that is recorded far too quietly; other sound is given back as it is."""
-    level = float(np.quantile(_levels(samples), 0.95)) if len(samples) >= _FRAME else 0.0
+    level = float(np.quantile(levels_of(samples), 0.95)) if len(samples) >= _FRAME else 0.0
     return samples * np.float32(_RAISED / level) if 0.0 < level < _QUIET else samples
 
 
@@ -217,7 +217,7 @@ def _sounding(stretch: Stretch) -> tuple[float, float]:
     """Where a stretch is not silent, in seconds of the recording; what is soft against the rest counts as silent."""
     if len(stretch.samples) < _FRAME:
         return stretch.start, stretch.end
-    levels = _levels(stretch.samples)
+    levels = levels_of(stretch.samples)
     heard = np.flatnonzero(levels > np.quantile(levels, 0.95) / 20)
     if not heard.size:
         return stretch.start, stretch.end
@@ -225,9 +225,9 @@ def _sounding(stretch: Stretch) -> tuple[float, float]:
     return low, min(stretch.end, stretch.start + (int(heard[-1]) + 2) * _FRAME / SAMPLE_RATE)
 
 
-def _levels(samples: PCM) -> PCM:
-    """Root mean squares of the frames that *samples* hold."""
-    frames = samples[: len(samples) // _FRAME * _FRAME].reshape(-1, _FRAME)
+def levels_of(samples: PCM, size: int = _FRAME) -> PCM:
+    """Root mean squares of the whole frames of *size* samples that *samples* hold."""
+    frames = samples[: len(samples) // size * size].reshape(-1, size)
     levels: PCM = np.sqrt(np.square(frames).mean(axis=1))
     return levels
 
